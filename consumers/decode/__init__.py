@@ -1,0 +1,1 @@
+"""Avro messages become Arrow columns, each message bounded by its own length, errors per message."""

@@ -1,0 +1,1 @@
+"""Thin reads of the stored log."""

@@ -1,0 +1,1 @@
+"""Where batches go: the promise, ClickHouse (tables, migrations, inserts, manifest), in-memory."""
