@@ -54,3 +54,11 @@ class RegistrySettings(BaseModel):
     timeout_s: Annotated[float, Field(gt=0)] = Field(5.0, description="Seconds one request may take.")
     retries: Annotated[int, Field(ge=0)] = Field(3, description="Further attempts of a request before it counts as an outage.")
     cache_dir: Path = Field(Path("~/.cache/auditstream/schemas"), description="Directory of the schemas seen so far, so that a worker starts while the registry is away.")
+
+
+class CatalogueSettings(BaseModel):
+    """Which event codes exist beyond those that ship."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    files: tuple[Path, ...] = Field((), description="Further catalogue files; a code that is already defined is refused.")
