@@ -21,6 +21,7 @@ class WorkerSettings(BaseModel):
     instance_id: str = Field("", description="Static membership: a name that stays the same over restarts of this worker; empty for dynamic membership.")
     start_at: Literal["earliest", "latest"] = Field("earliest", description="Where a partition without committed offset starts.")
     on_lost_data: Literal["stop", "skip"] = Field("stop", description="When retention deleted messages that were never read: stop with exit code 1, or skip to the oldest message there is, count the gap and log it.")
+    on_rewound_offset: Literal["stop", "skip"] = Field("stop", description="When the committed offset lies before what the database already has (offsets were reset, or the group is new): stop with exit code 1, or go on after what is stored.")
     batch_rows: _Positive = Field(50_000, le=500_000, description="Messages of one batch at most.")
     batch_bytes: _Positive = Field(16 * MIB, le=200 * MIB, description="Bytes of message values of one batch at most.")
     batch_age_s: _Seconds = Field(1.0, description="Seconds after which a batch is written although it is not full.")
