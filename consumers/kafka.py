@@ -1,0 +1,236 @@
+"""The consumer group's side of Kafka: the only module of the worker that speaks librdkafka's language."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from consumers.errors import BrokerUnavailable, ConsumerError, InstanceFenced, MustStop, OwnershipLost
+from consumers.settings import WorkerSettings
+from schemas.settings import KafkaSettings
+
+log = structlog.get_logger(__name__)
+
+#: The group has moved on without this member; source: Kafka protocol error codes 22, 25, 110, 113.
+_FENCED = frozenset({"UNKNOWN_MEMBER_ID", "ILLEGAL_GENERATION", "FENCED_MEMBER_EPOCH", "STALE_MEMBER_EPOCH", "_ASSIGNMENT_LOST", "_STATE"})
+#: Message errors that mean "not now": librdkafka reconnects and asks again by itself.
+_OUT_OF_RANGE = "_AUTO_OFFSET_RESET"
+MAX_FETCH_BYTES = 16 << 20
+
+
+def consumer_config(kafka: KafkaSettings, worker: WorkerSettings) -> dict[str, Any]:
+    """Return the librdkafka properties of a worker.
+
+    Properties that the delivery promise rests on come last, so that nothing in ``kafka.extra`` overrides them.
+    """
+    speed = {
+        "queued.min.messages": 20_000,
+        "fetch.queue.backoff.ms": 10,
+        "fetch.wait.max.ms": 100,
+        "reconnect.backoff.max.ms": 2_000,
+        "socket.keepalive.enable": True,
+        "client.id": "auditstream-worker",
+        # librdkafka's own share of the memory budget, all partitions together.
+        "queued.max.messages.kbytes": max(1024, worker.memory_bytes // 4096),
+        "fetch.max.bytes": min(MAX_FETCH_BYTES, max(1 << 20, worker.memory_bytes // 4)),
+        "log_level": 4,
+    }
+    promise: dict[str, Any] = {
+        "group.id": worker.group_id,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "error",
+        "isolation.level": "read_committed",
+        "partition.assignment.strategy": "cooperative-sticky",
+        "allow.auto.create.topics": False,
+        "session.timeout.ms": int(worker.session_timeout_s * 1000),
+        "max.poll.interval.ms": int(max(worker.max_poll_interval_s, worker.session_timeout_s) * 1000),
+        "heartbeat.interval.ms": max(100, min(3000, int(worker.session_timeout_s * 1000 / 5))),
+    }
+    if worker.instance_id:
+        promise["group.instance.id"] = worker.instance_id
+    return {**speed, **kafka.client_config(), **promise}
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What the group has committed for one partition.
+
+    Attributes:
+        partition: Partition.
+        offset: Next offset to read, None when the group never committed one.
+        metadata: Text committed with it.
+    """
+
+    partition: int
+    offset: int | None
+    metadata: str
+
+
+class RebalanceListener(Protocol):
+    """Hears about partitions that come and go; called on the poll thread, inside ``fetch`` and ``close``."""
+
+    def assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
+        """Take partitions; return the offset to read each from."""
+        ...
+
+    def revoked(self, partitions: Sequence[int]) -> None:
+        """Finish and let go of partitions that are still ours until this returns."""
+        ...
+
+    def lost(self, partitions: Sequence[int]) -> None:
+        """Forget partitions that already belong to somebody else."""
+        ...
+
+
+class GroupConsumer:
+    """A member of the workers' consumer group; used by one thread only."""
+
+    def __init__(self, kafka: KafkaSettings, worker: WorkerSettings) -> None:
+        self.topic = kafka.events_topic
+        self._instance_id = worker.instance_id
+        self._consumer = Consumer(consumer_config(kafka, worker), logger=_Logger())
+
+    def subscribe(self, listener: RebalanceListener) -> None:
+        """Join the group."""
+
+        def on_assign(consumer: Consumer, parts: list[TopicPartition]) -> None:
+            offsets = listener.assigned([p.partition for p in parts])
+            consumer.incremental_assign([TopicPartition(self.topic, p, o) for p, o in offsets.items()])
+
+        def on_revoke(consumer: Consumer, parts: list[TopicPartition]) -> None:
+            listener.revoked([p.partition for p in parts])
+            consumer.incremental_unassign(parts)
+
+        def on_lost(consumer: Consumer, parts: list[TopicPartition]) -> None:
+            listener.lost([p.partition for p in parts])
+            consumer.incremental_unassign(parts)
+
+        self._consumer.subscribe([self.topic], on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost)
+
+    def rejoin(self, listener: RebalanceListener) -> None:
+        """Leave the group and join it again, after an assignment could not be taken."""
+        self._call(self._consumer.unsubscribe)
+        self.subscribe(listener)
+
+    def fetch(self, count: int, timeout_s: float, out_of_range: Callable[[int], None]) -> list[Message]:
+        """Poll; rebalance callbacks run in here.
+
+        Args:
+            count: Messages at most.
+            timeout_s: Seconds to wait for the first one.
+            out_of_range: Called with a partition whose next offset the broker does not have.
+
+        Raises:
+            MustStop: librdkafka reports a fatal error.
+        """
+        messages: list[Message] = self._call(self._consumer.consume, count, timeout_s)
+        if all(m.error() is None for m in messages):
+            return messages
+        for message in messages:
+            if (error := message.error()) is not None:
+                self._judge(error, message.partition(), out_of_range)
+        return [m for m in messages if m.error() is None]
+
+    def _judge(self, error: KafkaError, partition: int | None, out_of_range: Callable[[int], None]) -> None:
+        if error.fatal():
+            raise self._translate(error)
+        if error.name() == _OUT_OF_RANGE and partition is not None and partition >= 0:
+            out_of_range(partition)
+        else:
+            log.warning("kafka_error", error=error.name(), detail=error.str())
+
+    def committed(self, partitions: Iterable[int], timeout_s: float = 5.0) -> list[Committed]:
+        """Read what the group has committed.
+
+        Raises:
+            BrokerUnavailable: No answer, or an error for one of the partitions.
+        """
+        asked = [TopicPartition(self.topic, p) for p in partitions]
+        answer = self._call(self._consumer.committed, asked, timeout_s)
+        for part in answer:
+            if part.error is not None:
+                raise self._translate(part.error)
+        return [Committed(p.partition, p.offset if p.offset >= 0 else None, p.metadata or "") for p in answer]
+
+    def commit(self, offsets: Mapping[int, tuple[int, str]]) -> dict[int, ConsumerError]:
+        """Commit offsets with their metadata, in one request, and wait for the answer.
+
+        Args:
+            offsets: Next offset and metadata by partition.
+
+        Returns:
+            What was refused, by partition: ``OwnershipLost`` or ``BrokerUnavailable``; empty when all is well.
+
+        Raises:
+            MustStop: This member was fenced for good.
+        """
+        asked = [TopicPartition(self.topic, p, offset, metadata=text) for p, (offset, text) in offsets.items()]
+        try:
+            answer = self._call(self._consumer.commit, offsets=asked, asynchronous=False)
+        except (OwnershipLost, BrokerUnavailable) as error:
+            return dict.fromkeys(offsets, error)
+        refused = {p.partition: self._translate(p.error) for p in answer if p.error is not None}
+        for error in refused.values():
+            if isinstance(error, MustStop):
+                raise error
+        return refused
+
+    def watermarks(self, partition: int, *, cached: bool = False) -> tuple[int, int]:
+        """Return the oldest offset and the one after the newest of a partition.
+
+        Raises:
+            BrokerUnavailable: No answer within 5 s, or nothing cached yet.
+        """
+        part = TopicPartition(self.topic, partition)
+        marks = self._call(self._consumer.get_watermark_offsets, part, 5.0, cached)
+        if marks is None or marks[1] < 0:
+            raise BrokerUnavailable("_TIMED_OUT", f"no watermarks of {self.topic}-{partition}")
+        return int(marks[0]), int(marks[1])
+
+    def seek(self, partition: int, offset: int) -> None:
+        """Read a partition from another offset on."""
+        self._call(self._consumer.seek, TopicPartition(self.topic, partition, offset))
+
+    def assignment(self) -> set[int]:
+        """Return the partitions that librdkafka fetches for us."""
+        return {p.partition for p in self._call(self._consumer.assignment)}
+
+    def pause(self, partitions: Iterable[int]) -> None:
+        """Stop fetching some partitions; they stay ours."""
+        self._call(self._consumer.pause, [TopicPartition(self.topic, p) for p in partitions])
+
+    def resume(self, partitions: Iterable[int]) -> None:
+        """Fetch some partitions again."""
+        self._call(self._consumer.resume, [TopicPartition(self.topic, p) for p in partitions])
+
+    def close(self) -> None:
+        """Leave the group; the listener hears of the partitions that go."""
+        self._consumer.close()
+
+    def _call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except KafkaException as exception:
+            raise self._translate(exception.args[0]) from exception
+
+    def _translate(self, error: KafkaError) -> ConsumerError:
+        name = error.name()
+        if name in {"FENCED_INSTANCE_ID", "_FENCED"}:
+            return InstanceFenced(self._instance_id)
+        if error.fatal():
+            return MustStop(f"Kafka's client gave up: {error.str()}")
+        return OwnershipLost(name) if name in _FENCED else BrokerUnavailable(name, error.str())
+
+
+class _Logger:
+    """Takes librdkafka's own log lines into ours."""
+
+    def log(self, level: int, line: str, *args: object) -> None:
+        """Log one line of librdkafka at debug level: what matters is raised or counted anyway."""
+        del level
+        log.debug("librdkafka", line=line % args if args else line)

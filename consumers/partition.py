@@ -1,0 +1,182 @@
+"""What a worker knows of one partition that it owns; the policy stands in settings, the state here."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import numpy as np
+from confluent_kafka import Message
+
+from consumers.batch import MessageBatch, Payloads, RawMessage
+from consumers.budget import MESSAGE_OVERHEAD_BYTES
+from consumers.settings import WorkerSettings
+from sinks.sink import Manifest, OffsetRange
+
+
+class KafkaMessages(Sequence[RawMessage]):
+    """Messages of a batch; key and headers are taken out only when a dead letter asks for them."""
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self._messages = messages
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def __getitem__(self, index: int) -> RawMessage:  # type: ignore[override]  # slices are never taken
+        message = self._messages[index]
+        key = message.key()
+        return RawMessage(
+            key.encode() if isinstance(key, str) else key,
+            message.value(),
+            [(name, value.encode() if isinstance(value, str) else value) for name, value in message.headers() or ()],
+        )
+
+
+@dataclass(slots=True)
+class Flight:
+    """A batch on its way through decode, validate, enrich and the sink.
+
+    Attributes:
+        batch: The messages.
+        previous_sha256: Digest of the partition's previous manifest row.
+        replay: The range may be stored in part already.
+        size_bytes: What it holds of the memory budget.
+        first_at: Monotonic seconds at which its first message was fetched.
+        cancelled: Set when the partition was taken away: try nothing further.
+    """
+
+    batch: MessageBatch
+    previous_sha256: bytes
+    replay: bool
+    size_bytes: int
+    first_at: float
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(slots=True)
+class PartitionState:
+    """One owned partition. ``next_offset`` is always the first offset that is not known to be stored.
+
+    Attributes:
+        topic: Topic.
+        partition: Partition.
+        next_offset: First offset of the next range.
+        pending_last: Last offset of a range that an earlier owner announced and may have stored in part.
+        committed_topic_id: Topic id found in the commit metadata, None when no worker wrote it.
+        topic_id: Id of the topic now; None until the partition is settled.
+        previous_sha256: Digest of the newest manifest row.
+        verify: Complete the next range instead of writing it: nobody vouches that none of it is stored.
+        dirty: ``next_offset`` is ahead of what is committed.
+        flight: The announced range being stored.
+        buffer: Fetched messages from ``next_offset`` (or from behind the flight) on.
+        buffer_bytes: What they hold of the memory budget.
+        first_at: Monotonic seconds at which the oldest of them was fetched.
+    """
+
+    topic: str
+    partition: int
+    next_offset: int
+    pending_last: int | None = None
+    committed_topic_id: UUID | None = None
+    topic_id: UUID | None = None
+    previous_sha256: bytes = bytes(32)
+    verify: bool = False
+    dirty: bool = False
+    dirty_at: float = 0.0
+    flight: Flight | None = None
+    buffer: list[Message] = field(default_factory=list)
+    buffer_bytes: int = 0
+    first_at: float = 0.0
+    expected: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.expected = self.next_offset
+
+    @property
+    def settled(self) -> bool:
+        """Topic id and manifest head are known, so that ranges may be announced."""
+        return self.topic_id is not None
+
+    @property
+    def replaying(self) -> bool:
+        """A range of an earlier owner has to be completed first."""
+        return self.pending_last is not None
+
+    def accept(self, message: Message, size: int, now: float) -> bool:
+        """Take a fetched message; False when it was already taken before a seek."""
+        offset = message.offset()
+        if offset is None or offset < self.expected:
+            return False
+        if not self.buffer:
+            self.first_at = now
+        self.buffer.append(message)
+        self.buffer_bytes += size
+        self.expected = offset + 1
+        return True
+
+    def due(self, now: float, policy: WorkerSettings, *, pressed: bool) -> bool:
+        """Whether a batch should be cut: full, old, or memory is short."""
+        if not self.buffer:
+            return False
+        full = len(self.buffer) >= policy.batch_rows or self.buffer_bytes >= policy.batch_bytes
+        return full or pressed or now - self.first_at >= policy.batch_age_s
+
+    def replay_due(self) -> bool:
+        """Whether the whole pending range has been read again."""
+        return self.pending_last is not None and self.expected > self.pending_last and bool(self.buffer)
+
+    def plan(self, policy: WorkerSettings) -> int:
+        """Return how many buffered messages the next batch takes, at least one."""
+        if self.pending_last is not None:
+            return sum(1 for m in self.buffer if (m.offset() or 0) <= self.pending_last)
+        most = min(len(self.buffer), policy.batch_rows)
+        if self.buffer_bytes <= policy.batch_bytes:
+            return most
+        sizes = np.cumsum(np.fromiter((len(m) + MESSAGE_OVERHEAD_BYTES for m in self.buffer[:most]), np.int64, most))
+        return max(1, int(np.searchsorted(sizes, policy.batch_bytes, side="right")))
+
+    def last_planned(self, count: int) -> int:
+        """Return the last offset of a batch of ``count`` messages."""
+        return self.pending_last if self.pending_last is not None else int(self.buffer[count - 1].offset() or 0)
+
+    def take_off(self, count: int, now: float) -> Flight:
+        """Cut ``count`` messages into a flight; the range reaches from ``next_offset`` to the planned last offset."""
+        if self.topic_id is None:
+            raise ValueError(f"{self.topic}-{self.partition} is not settled")
+        last = self.last_planned(count)
+        messages, self.buffer = self.buffer[:count], self.buffer[count:]
+        size = sum(map(len, messages)) + count * MESSAGE_OVERHEAD_BYTES
+        self.buffer_bytes -= size
+        range_ = OffsetRange(self.topic, self.topic_id, self.partition, self.next_offset, last)
+        replay = self.replaying or self.verify
+        self.flight = Flight(_message_batch(range_, messages), self.previous_sha256, replay, size, self.first_at)
+        self.first_at = now
+        return self.flight
+
+    def land(self, manifest: Manifest, now: float) -> None:
+        """Note that the flight's range is stored."""
+        self.next_offset = manifest.range.next_offset
+        self.previous_sha256 = manifest.sha256
+        self.pending_last, self.verify, self.flight = None, False, None
+        self.dirty, self.dirty_at = True, now
+
+    def drop_buffer(self) -> tuple[int, int]:
+        """Forget the fetched messages, to be read again; return their count and budget bytes."""
+        dropped = len(self.buffer), self.buffer_bytes
+        self.buffer, self.buffer_bytes = [], 0
+        self.expected = self.flight.batch.range.next_offset if self.flight else self.next_offset
+        return dropped
+
+
+def _message_batch(range_: OffsetRange, messages: list[Message]) -> MessageBatch:
+    count = len(messages)
+    if count == range_.span:
+        offsets = np.arange(range_.first, range_.last + 1, dtype=np.int64)
+    else:
+        offsets = np.fromiter((m.offset() or 0 for m in messages), np.int64, count)
+    timestamps = np.fromiter((max(0, m.timestamp()[1]) for m in messages), np.int64, count)
+    values = [m.value() for m in messages]
+    return MessageBatch(range_, Payloads.of(values), offsets, timestamps, KafkaMessages(messages))

@@ -1,0 +1,199 @@
+"""The stages behind the poll thread: one thread decodes, validates and enriches, a few threads write."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+
+from consumers.backoff import Backoff
+from consumers.batch import MessageBatch
+from consumers.errors import BrokerUnavailable, MustStop, StageFailed
+from consumers.metrics import Metrics
+from consumers.partition import Flight
+from consumers.topics import TopicDirectory
+from schemas.errors import RegistryUnavailable
+from sinks.errors import SinkError, SinkUnavailable
+from sinks.sink import Manifest, Sink, SinkBatch
+
+log = structlog.get_logger(__name__)
+
+
+class ProcessedBatch(Protocol):
+    """What a processor makes of a batch."""
+
+    @property
+    def sink_batch(self) -> SinkBatch:
+        """The rows to store."""
+        ...
+
+    def report(self, metrics: Metrics) -> None:
+        """Count stage times, rejections and flags, once the batch is stored."""
+        ...
+
+
+class BatchProcessor(Protocol):
+    """Turns messages into rows; used by one thread only."""
+
+    def process(self, batch: MessageBatch) -> ProcessedBatch:
+        """Decode, validate and enrich a batch.
+
+        Raises:
+            RegistryUnavailable: A schema could not be asked for; call again later.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What the worker must know of partitions before it stores anything of them.
+
+    Attributes:
+        partitions: The partitions asked about.
+        topic_id: Id of their topic.
+        heads: Newest manifest row of those that have one.
+    """
+
+    partitions: Sequence[int]
+    topic_id: UUID
+    heads: dict[int, Manifest]
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """A flight came to its end.
+
+    Attributes:
+        flight: The flight.
+        manifest: What is stored, None when it was cancelled.
+    """
+
+    flight: Flight
+    manifest: Manifest | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Something happened after which the worker must stop."""
+
+    error: Exception
+
+
+Outcome = Settled | Landed | Failed
+
+
+class Pipeline:
+    """Runs flights and hands their outcomes back to the poll thread.
+
+    Flights of different partitions run side by side; whoever submits sees to it that a partition has one at a time.
+
+    Attributes:
+        outcomes: What came to its end, in the order in which it did.
+        outage: What is being waited for now, empty when nothing is; for health.
+    """
+
+    def __init__(self, processor: BatchProcessor, sink: Sink, topics: TopicDirectory, metrics: Metrics, write_threads: int) -> None:
+        self.outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        self.outage = ""
+        self._processor, self._sink, self._topics, self._metrics = processor, sink, topics, metrics
+        self._prepare = ThreadPoolExecutor(1, thread_name_prefix="prepare")
+        self._write = ThreadPoolExecutor(write_threads, thread_name_prefix="write")
+        self._stopping = False
+
+    def submit(self, flight: Flight) -> None:
+        """Start a flight; its outcome is ``Landed`` or ``Failed``."""
+        self._prepare.submit(self._guarded, "prepare", flight, self._run_prepare)
+
+    def settle(self, topic: str, partitions: Sequence[int]) -> None:
+        """Ask for topic id and manifest heads; the outcome is ``Settled`` or ``Failed``."""
+        self._write.submit(self._settle, topic, partitions)
+
+    def close(self) -> None:
+        """Stop waiting for outages and end the threads; flights under way finish their current attempt."""
+        self._stopping = True
+        self._prepare.shutdown(cancel_futures=True)
+        self._write.shutdown(cancel_futures=True)
+
+    def _guarded(self, stage: str, flight: Flight, step: Callable[[Flight], None]) -> None:
+        try:
+            step(flight)
+        except (MustStop, SinkError) as error:
+            self.outcomes.put(Failed(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the worker must hear of it and stop
+            log.exception("stage_failed", stage=stage)
+            self.outcomes.put(Failed(StageFailed(stage, _name(flight), error)))
+
+    def _run_prepare(self, flight: Flight) -> None:
+        backoff = Backoff()
+        while not self._ended(flight):
+            try:
+                processed = self._processor.process(flight.batch)
+            except RegistryUnavailable as error:
+                self._wait(flight, "registry", "registry", str(error), backoff, error.retry_after_s)
+                continue
+            self.outage = ""
+            self._write.submit(self._guarded, "insert", flight, lambda f: self._run_write(f, processed))
+            return
+        self.outcomes.put(Landed(flight, None))
+
+    def _run_write(self, flight: Flight, processed: ProcessedBatch) -> None:
+        backoff, batch, replay = Backoff(), processed.sink_batch, flight.replay
+        while not self._ended(flight):
+            store = self._sink.complete if replay else self._sink.write
+            started = time.perf_counter()
+            try:
+                manifest = store(batch, flight.previous_sha256)
+            except SinkUnavailable as error:
+                replay = True  # part of it may be stored: from now on read back and complete
+                self._metrics.count("auditstream_replays_total", cause="uncertain")
+                self._wait(flight, "insert", error.reason, str(error), backoff, error.retry_after_s)
+                continue
+            self.outage = ""
+            self._metrics.observe("auditstream_stage_seconds", time.perf_counter() - started, stage="insert")
+            self._metrics.observe_latency(time.time_ns() // 1_000_000, flight.batch.timestamps_ms)
+            processed.report(self._metrics)
+            self.outcomes.put(Landed(flight, manifest))
+            return
+        self.outcomes.put(Landed(flight, None))
+
+    def _settle(self, topic: str, partitions: Sequence[int]) -> None:
+        backoff = Backoff()
+        while not self._stopping:
+            try:
+                self._topics.refuse_compacted(topic)
+                topic_id = self._topics.topic_id(topic)
+                heads = dict(self._sink.heads(topic_id, partitions))
+            except (BrokerUnavailable, SinkUnavailable) as error:
+                self._tell("settle", error.reason, str(error))
+                time.sleep(min(1.0, backoff.next_s()))
+                continue
+            except Exception as error:  # noqa: BLE001 - handed to the poll thread, which stops the worker
+                self.outcomes.put(Failed(error if isinstance(error, MustStop | SinkError) else StageFailed("settle", topic, error)))
+                return
+            self.outage = ""
+            self.outcomes.put(Settled(partitions, topic_id, heads))
+            return
+
+    def _ended(self, flight: Flight) -> bool:
+        return self._stopping or flight.cancelled.is_set()
+
+    def _wait(self, flight: Flight, stage: str, reason: str, detail: str, backoff: Backoff, at_least_s: float) -> None:
+        wait_s = backoff.next_s(at_least_s)
+        self._tell(stage, reason, detail, attempt=backoff.attempts, wait_s=round(wait_s, 2), batch=_name(flight))
+        flight.cancelled.wait(wait_s)
+
+    def _tell(self, stage: str, reason: str, detail: str, **more: object) -> None:
+        self.outage = f"{stage} ({reason})"
+        self._metrics.count("auditstream_retries_total", stage=stage, reason=reason)
+        log.warning("waiting", stage=stage, reason=reason, detail=detail, **more)
+
+
+def _name(flight: Flight) -> str:
+    r = flight.batch.range
+    return f"{r.topic}-{r.partition} {r.first}-{r.last}"
