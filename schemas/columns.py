@@ -232,7 +232,7 @@ def event_columns() -> tuple[Column, ...]:
 @cache
 def payload_columns() -> tuple[Column, ...]:
     """Return the columns of ``audit_payloads``: the keys of the event and its bodies, without ``ingested_at``."""
-    by_name = {c.name: c for c in (*event_columns(), *wire_columns())}
+    by_name = {c.name: c for c in (*wire_columns(), *event_columns())}  # the keys are those of the stored event
     keys = ("tenant_id", "event_id", "occurred_at", "request_id")
     kafka = ("kafka_topic", "kafka_topic_id", "kafka_partition", "kafka_offset", "received_at")
     ends = ("retention_days", "expires_at")
