@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from auditstream.logs import LogSettings
+from auditstream.redaction import HIDDEN, is_secret_name
+from auditstream.setting_fields import PREFIX, SettingField, fields_of
+from auditstream.setting_sources import CONFIG_VARIABLE, Given, from_environment, from_file
 from consumers.settings import EnrichSettings, ValidateSettings, WorkerSettings
 from producers.settings import ProducerSettings
 from schemas.settings import CatalogueSettings, KafkaSettings, RegistrySettings
 from sinks.settings import ClickHouseSettings, RetentionSettings
 
-PREFIX = "AUDITSTREAM_"
-#: Variables with our prefix that are not settings: the file itself, and switches of the test suite.
-RESERVED = ("AUDITSTREAM_CONFIG", "AUDITSTREAM_REQUIRE", "AUDITSTREAM_TEST_")
+__all__ = ["PREFIX", "LoadedSettings", "Settings", "SettingsError", "load_settings", "read_settings", "setting_fields"]
+
+_SHOWN_CHARACTERS = 200
 
 
 class SettingsError(Exception):
@@ -32,12 +31,10 @@ class SettingsError(Exception):
         self.problems = problems
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Every setting of auditstream, by section."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="_", env_nested_max_split=1, extra="forbid", frozen=True, nested_model_default_partial_update=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
     registry: RegistrySettings = Field(default_factory=RegistrySettings)
@@ -46,26 +43,36 @@ class Settings(BaseSettings):
     catalogue: CatalogueSettings = Field(default_factory=CatalogueSettings)
     producer: ProducerSettings = Field(default_factory=ProducerSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
+    # `validate` is a method of pydantic's models, so the attribute has another name than the section.
     validate_: ValidateSettings = Field(default_factory=ValidateSettings, alias="validate")
     enrich: EnrichSettings = Field(default_factory=EnrichSettings)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources: arguments, then the environment, then the TOML file."""
-        del dotenv_settings, file_secret_settings
-        file = os.environ.get(f"{PREFIX}CONFIG")
-        toml = (TomlConfigSettingsSource(settings_cls, Path(file)),) if file else ()
-        return (init_settings, env_settings, *toml)
+    log: LogSettings = Field(default_factory=LogSettings)
 
 
-def load_settings(**overrides: Any) -> Settings:
+@dataclass(frozen=True, slots=True)
+class LoadedSettings:
+    """The settings and where each one comes from.
+
+    Attributes:
+        settings: The settings.
+        origins: Where a value that is not a default comes from, by ``section.key``.
+    """
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+    def value(self, field: SettingField) -> object:
+        """Return the value of one setting."""
+        section = getattr(self.settings, "validate_" if field.section == "validate" else field.section)
+        return getattr(section, field.key)
+
+
+def setting_fields() -> Mapping[str, SettingField]:
+    """Return every setting by ``section.key``, in the order of the sections."""
+    return fields_of(Settings)
+
+
+def load_settings(**overrides: Mapping[str, Any] | BaseModel) -> Settings:
     """Read the settings.
 
     Args:
@@ -74,4 +81,59 @@ def load_settings(**overrides: Any) -> Settings:
     Raises:
         SettingsError: With every problem found, unknown AUDITSTREAM_ variables included.
     """
-    raise NotImplementedError
+    return read_settings(**overrides).settings
+
+
+def read_settings(**overrides: Mapping[str, Any] | BaseModel) -> LoadedSettings:
+    """Read the settings together with their origins; see ``load_settings``.
+
+    Raises:
+        SettingsError: With every problem found.
+    """
+    fields = setting_fields()
+    file, problems = from_file(os.environ.get(CONFIG_VARIABLE), fields)
+    environment, more = from_environment(os.environ, fields)
+    given = {**file, **environment, **_arguments(overrides)}
+    values: dict[str, dict[str, Any]] = {}
+    for one in given.values():
+        values.setdefault(one.section, {})[one.key] = one.value
+    problems += more
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(problems + _described(error, given, fields)) from None
+    if problems:
+        raise SettingsError(problems)
+    return LoadedSettings(settings, {name: one.origin for name, one in given.items()})
+
+
+def _arguments(overrides: Mapping[str, Mapping[str, Any] | BaseModel]) -> dict[str, Given]:
+    given = {}
+    for name, values in overrides.items():
+        section = name.rstrip("_")
+        plain = values.model_dump() if isinstance(values, BaseModel) else values
+        for key, value in plain.items():
+            given[f"{section}.{key}"] = Given(section, key, value, f"{section}.{key}", "the command line")
+    return given
+
+
+def _described(error: ValidationError, given: Mapping[str, Given], fields: Mapping[str, SettingField]) -> list[str]:
+    problems = []
+    for detail in error.errors(include_url=False):
+        # A problem of a whole section has no key; one inside a list or table has more than a key.
+        name = ".".join(str(part) for part in detail["loc"][:2])
+        inside = "".join(f".{part}" for part in detail["loc"][2:])
+        expected = str(detail["msg"]).removeprefix("Value error, ").replace("Input should be", "expected")
+        problems.append(f"{_shown(name, inside, detail['input'], given, fields)}: {expected}")
+    return problems
+
+
+def _shown(
+    name: str, inside: str, value: object, given: Mapping[str, Given], fields: Mapping[str, SettingField]
+) -> str:
+    field, one = fields.get(name), given.get(name)
+    if one is None or field is None:
+        return f"[{name}]"
+    text = HIDDEN if field.secret or is_secret_name(inside) else repr(value)
+    cut = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+    return f"{one.name}{inside} = {cut} ({one.origin})"
