@@ -39,7 +39,9 @@ class OwnershipLost(ConsumerError):
     """
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"the consumer group refused the commit ({reason}): its partitions belong to somebody else now")
+        super().__init__(
+            f"the consumer group refused the commit ({reason}): its partitions belong to somebody else now"
+        )
         self.reason = reason
 
 
@@ -71,11 +73,15 @@ class LostData(MustStop):
         if offset < oldest:
             what = f"{oldest - offset} messages ({offset} to {oldest - 1}) were deleted before they were read"
         else:
-            what = f"the partition ends at {newest}, so it was truncated or restored from an older state"
-        super().__init__(
-            f"{topic}-{partition}: offset {offset} is to be read next, but {what}. Nothing is skipped silently: "
+            what = f"the partition ends at {newest}: it was truncated or restored from an older state"
+        cure = (
             "find out why (retention.ms, retention.bytes, a worker that was off for too long), then start the worker "
-            "once with worker.on_lost_data=skip to go on from what there is; the gap stays visible in ingest_batches"
+            "with worker.on_lost_data=skip to go on from what there is; the gap stays visible in ingest_batches"
+            if offset < oldest
+            else "its offsets will be given out a second time, so events must go to a new topic"
+        )
+        super().__init__(
+            f"{topic}-{partition}: offset {offset} is to be read next, but {what}. Nothing is skipped silently: {cure}"
         )
         self.topic, self.partition, self.offset, self.oldest, self.newest = topic, partition, offset, oldest, newest
 

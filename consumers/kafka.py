@@ -16,7 +16,16 @@ from schemas.settings import KafkaSettings
 log = structlog.get_logger(__name__)
 
 #: The group has moved on without this member; source: Kafka protocol error codes 22, 25, 110, 113.
-_FENCED = frozenset({"UNKNOWN_MEMBER_ID", "ILLEGAL_GENERATION", "FENCED_MEMBER_EPOCH", "STALE_MEMBER_EPOCH", "_ASSIGNMENT_LOST", "_STATE"})
+_FENCED = frozenset(
+    {
+        "UNKNOWN_MEMBER_ID",
+        "ILLEGAL_GENERATION",
+        "FENCED_MEMBER_EPOCH",
+        "STALE_MEMBER_EPOCH",
+        "_ASSIGNMENT_LOST",
+        "_STATE",
+    }
+)
 #: Message errors that mean "not now": librdkafka reconnects and asks again by itself.
 _OUT_OF_RANGE = "_AUTO_OFFSET_RESET"
 MAX_FETCH_BYTES = 16 << 20
@@ -88,12 +97,19 @@ class RebalanceListener(Protocol):
 
 
 class GroupConsumer:
-    """A member of the workers' consumer group; used by one thread only."""
+    """A member of the workers' consumer group; used by one thread only.
+
+    Attributes:
+        topic: Topic of the events.
+        unreachable: Why no broker can be reached, empty when one can; for health.
+    """
 
     def __init__(self, kafka: KafkaSettings, worker: WorkerSettings) -> None:
         self.topic = kafka.events_topic
         self._instance_id = worker.instance_id
-        self._consumer = Consumer(consumer_config(kafka, worker), logger=_Logger())
+        self.unreachable = ""
+        config = {**consumer_config(kafka, worker), "error_cb": self._heard}
+        self._consumer = Consumer(config, logger=_Logger())
 
     def subscribe(self, listener: RebalanceListener) -> None:
         """Join the group."""
@@ -129,12 +145,20 @@ class GroupConsumer:
             MustStop: librdkafka reports a fatal error.
         """
         messages: list[Message] = self._call(self._consumer.consume, count, timeout_s)
+        if messages:
+            self.unreachable = ""
         if all(m.error() is None for m in messages):
             return messages
         for message in messages:
             if (error := message.error()) is not None:
                 self._judge(error, message.partition(), out_of_range)
         return [m for m in messages if m.error() is None]
+
+    def _heard(self, error: KafkaError) -> None:
+        """Hear of an error that belongs to no request (librdkafka's error_cb)."""
+        if error.name() == "_ALL_BROKERS_DOWN":
+            self.unreachable = error.str()
+        log.warning("kafka_error", error=error.name(), detail=error.str())
 
     def _judge(self, error: KafkaError, partition: int | None, out_of_range: Callable[[int], None]) -> None:
         if error.fatal():
@@ -174,6 +198,7 @@ class GroupConsumer:
             answer = self._call(self._consumer.commit, offsets=asked, asynchronous=False)
         except (OwnershipLost, BrokerUnavailable) as error:
             return dict.fromkeys(offsets, error)
+        self.unreachable = ""
         refused = {p.partition: self._translate(p.error) for p in answer if p.error is not None}
         for error in refused.values():
             if isinstance(error, MustStop):
@@ -212,7 +237,7 @@ class GroupConsumer:
         """Leave the group; the listener hears of the partitions that go."""
         self._consumer.close()
 
-    def _call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def _call(self, function: Callable[..., Any], *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - librdkafka's answers
         try:
             return function(*args, **kwargs)
         except KafkaException as exception:

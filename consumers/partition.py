@@ -74,6 +74,10 @@ class PartitionState:
         buffer: Fetched messages from ``next_offset`` (or from behind the flight) on.
         buffer_bytes: What they hold of the memory budget.
         first_at: Monotonic seconds at which the oldest of them was fetched.
+        expected: Lowest offset that the next fetched message can have.
+        seek_to: Offset to read from, while librdkafka was not told yet; nothing is accepted until it was.
+        stranded: The broker does not have the next offset; dealt with when nothing of the partition is in hand.
+        epoch: Tells this time of owning the partition from earlier ones.
     """
 
     topic: str
@@ -91,6 +95,9 @@ class PartitionState:
     buffer_bytes: int = 0
     first_at: float = 0.0
     expected: int = field(init=False)
+    seek_to: int | None = None
+    stranded: bool = False
+    epoch: int = 0
 
     def __post_init__(self) -> None:
         self.expected = self.next_offset
@@ -105,10 +112,15 @@ class PartitionState:
         """A range of an earlier owner has to be completed first."""
         return self.pending_last is not None
 
+    @property
+    def value_bytes(self) -> int:
+        """Bytes of the buffered message values."""
+        return self.buffer_bytes - len(self.buffer) * MESSAGE_OVERHEAD_BYTES
+
     def accept(self, message: Message, size: int, now: float) -> bool:
         """Take a fetched message; False when it was already taken before a seek."""
         offset = message.offset()
-        if offset is None or offset < self.expected:
+        if offset is None or offset < self.expected or self.seek_to is not None:
             return False
         if not self.buffer:
             self.first_at = now
@@ -121,8 +133,8 @@ class PartitionState:
         """Whether a batch should be cut: full, old, or memory is short."""
         if not self.buffer:
             return False
-        full = len(self.buffer) >= policy.batch_rows or self.buffer_bytes >= policy.batch_bytes
-        return full or pressed or now - self.first_at >= policy.batch_age_s
+        full = len(self.buffer) >= policy.batch_rows or self.value_bytes >= policy.batch_bytes
+        return full or pressed or self.stranded or now - self.first_at >= policy.batch_age_s
 
     def replay_due(self) -> bool:
         """Whether the whole pending range has been read again."""
@@ -133,9 +145,9 @@ class PartitionState:
         if self.pending_last is not None:
             return sum(1 for m in self.buffer if (m.offset() or 0) <= self.pending_last)
         most = min(len(self.buffer), policy.batch_rows)
-        if self.buffer_bytes <= policy.batch_bytes:
+        if self.value_bytes <= policy.batch_bytes:
             return most
-        sizes = np.cumsum(np.fromiter((len(m) + MESSAGE_OVERHEAD_BYTES for m in self.buffer[:most]), np.int64, most))
+        sizes = np.cumsum(np.fromiter(map(len, self.buffer[:most]), np.int64, most))
         return max(1, int(np.searchsorted(sizes, policy.batch_bytes, side="right")))
 
     def last_planned(self, count: int) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -55,12 +56,12 @@ class Settled:
     """What the worker must know of partitions before it stores anything of them.
 
     Attributes:
-        partitions: The partitions asked about.
+        epochs: The partitions asked about, each with the epoch of its state.
         topic_id: Id of their topic.
         heads: Newest manifest row of those that have one.
     """
 
-    partitions: Sequence[int]
+    epochs: Mapping[int, int]
     topic_id: UUID
     heads: dict[int, Manifest]
 
@@ -98,7 +99,9 @@ class Pipeline:
         outage: What is being waited for now, empty when nothing is; for health.
     """
 
-    def __init__(self, processor: BatchProcessor, sink: Sink, topics: TopicDirectory, metrics: Metrics, write_threads: int) -> None:
+    def __init__(
+        self, processor: BatchProcessor, sink: Sink, topics: TopicDirectory, metrics: Metrics, write_threads: int
+    ) -> None:
         self.outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
         self.outage = ""
         self._processor, self._sink, self._topics, self._metrics = processor, sink, topics, metrics
@@ -110,22 +113,22 @@ class Pipeline:
         """Start a flight; its outcome is ``Landed`` or ``Failed``."""
         self._prepare.submit(self._guarded, "prepare", flight, self._run_prepare)
 
-    def settle(self, topic: str, partitions: Sequence[int]) -> None:
+    def settle(self, topic: str, epochs: Mapping[int, int]) -> None:
         """Ask for topic id and manifest heads; the outcome is ``Settled`` or ``Failed``."""
-        self._write.submit(self._settle, topic, partitions)
+        self._write.submit(self._settle, topic, dict(epochs))
 
     def close(self) -> None:
-        """Stop waiting for outages and end the threads; flights under way finish their current attempt."""
+        """Stop waiting for outages; flights under way finish their current attempt, others never begin."""
         self._stopping = True
-        self._prepare.shutdown(cancel_futures=True)
-        self._write.shutdown(cancel_futures=True)
+        self._prepare.shutdown(wait=False, cancel_futures=True)
+        self._write.shutdown(wait=False, cancel_futures=True)
 
     def _guarded(self, stage: str, flight: Flight, step: Callable[[Flight], None]) -> None:
         try:
             step(flight)
         except (MustStop, SinkError) as error:
             self.outcomes.put(Failed(error))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the worker must hear of it and stop
+        except Exception as error:
             log.exception("stage_failed", stage=stage)
             self.outcomes.put(Failed(StageFailed(stage, _name(flight), error)))
 
@@ -135,10 +138,11 @@ class Pipeline:
             try:
                 processed = self._processor.process(flight.batch)
             except RegistryUnavailable as error:
-                self._wait(flight, "registry", "registry", str(error), backoff, error.retry_after_s)
+                wait_s = backoff.next_s(error.retry_after_s)
+                self._wait(flight, "registry", "registry", str(error), wait_s=wait_s, attempt=backoff.attempts)
                 continue
             self.outage = ""
-            self._write.submit(self._guarded, "insert", flight, lambda f: self._run_write(f, processed))
+            self._write.submit(self._guarded, "insert", flight, partial(self._run_write, processed=processed))
             return
         self.outcomes.put(Landed(flight, None))
 
@@ -152,7 +156,8 @@ class Pipeline:
             except SinkUnavailable as error:
                 replay = True  # part of it may be stored: from now on read back and complete
                 self._metrics.count("auditstream_replays_total", cause="uncertain")
-                self._wait(flight, "insert", error.reason, str(error), backoff, error.retry_after_s)
+                wait_s = backoff.next_s(error.retry_after_s)
+                self._wait(flight, "insert", error.reason, str(error), wait_s=wait_s, attempt=backoff.attempts)
                 continue
             self.outage = ""
             self._metrics.observe("auditstream_stage_seconds", time.perf_counter() - started, stage="insert")
@@ -162,30 +167,31 @@ class Pipeline:
             return
         self.outcomes.put(Landed(flight, None))
 
-    def _settle(self, topic: str, partitions: Sequence[int]) -> None:
+    def _settle(self, topic: str, epochs: Mapping[int, int]) -> None:
         backoff = Backoff()
         while not self._stopping:
             try:
                 self._topics.refuse_compacted(topic)
                 topic_id = self._topics.topic_id(topic)
-                heads = dict(self._sink.heads(topic_id, partitions))
+                heads = dict(self._sink.heads(topic_id, list(epochs)))
             except (BrokerUnavailable, SinkUnavailable) as error:
                 self._tell("settle", error.reason, str(error))
                 time.sleep(min(1.0, backoff.next_s()))
                 continue
-            except Exception as error:  # noqa: BLE001 - handed to the poll thread, which stops the worker
-                self.outcomes.put(Failed(error if isinstance(error, MustStop | SinkError) else StageFailed("settle", topic, error)))
+            except Exception as error:  # handed to the poll thread, which stops the worker
+                self.outcomes.put(
+                    Failed(error if isinstance(error, MustStop | SinkError) else StageFailed("settle", topic, error))
+                )
                 return
             self.outage = ""
-            self.outcomes.put(Settled(partitions, topic_id, heads))
+            self.outcomes.put(Settled(epochs, topic_id, heads))
             return
 
     def _ended(self, flight: Flight) -> bool:
         return self._stopping or flight.cancelled.is_set()
 
-    def _wait(self, flight: Flight, stage: str, reason: str, detail: str, backoff: Backoff, at_least_s: float) -> None:
-        wait_s = backoff.next_s(at_least_s)
-        self._tell(stage, reason, detail, attempt=backoff.attempts, wait_s=round(wait_s, 2), batch=_name(flight))
+    def _wait(self, flight: Flight, stage: str, reason: str, detail: str, *, wait_s: float, attempt: int) -> None:
+        self._tell(stage, reason, detail, attempt=attempt, wait_s=round(wait_s, 2), batch=_name(flight))
         flight.cancelled.wait(wait_s)
 
     def _tell(self, stage: str, reason: str, detail: str, **more: object) -> None:

@@ -53,12 +53,16 @@ class Probe:
 
 def _application(metrics: Metrics, progress: Progress) -> WSGIApplication:
     exposition = make_wsgi_app(metrics.registry)
-    checks: dict[str, Callable[[], tuple[bool, str]]] = {"/health/live": progress.alive, "/health/ready": progress.ready}
+    checks: dict[str, Callable[[], tuple[bool, str]]] = {
+        "/health/live": progress.alive,
+        "/health/ready": progress.ready,
+    }
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "/")
         if path == "/metrics":
-            return exposition(environ, start_response)
+            body: Iterable[bytes] = exposition(environ, start_response)
+            return body
         if path not in checks:
             start_response("404 Not Found", [("Content-Type", "text/plain")])
             return [b"try /metrics, /health/live or /health/ready\n"]
