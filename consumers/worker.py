@@ -76,6 +76,10 @@ class Worker:
         """Ask the worker to finish; safe from any thread and from signal handlers."""
         self._stop.set()
 
+    def owns(self, partition: int) -> bool:
+        """Whether a partition is ours now; safe from any thread."""
+        return partition in self._owned.states
+
     def run(self) -> None:
         """Work until ``stop`` is called.
 
