@@ -5,24 +5,46 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import click
 
 from auditstream import __version__
 
-#: Subcommand -> "module:attribute" of its click command, in the order of ``auditstream --help``.
-COMMANDS: Mapping[str, str] = {
-    "demo": "auditstream.commands.demo:demo",
-    "emit": "auditstream.commands.emit:emit",
-    "generate": "auditstream.commands.generate:generate",
-    "schemas": "auditstream.commands.schemas:schemas",
-    "catalogue": "auditstream.commands.catalogue:catalogue",
-    "migrate": "auditstream.commands.migrate:migrate",
-    "worker": "auditstream.commands.worker:worker",
-    "query": "auditstream.commands.query:query",
-    "tail": "auditstream.commands.tail:tail",
-    "settings": "auditstream.commands.settings:settings",
-    "warm": "auditstream.commands.warm:warm",
+
+class Entry(NamedTuple):
+    """Where a subcommand is, and what the list of commands says of it.
+
+    Attributes:
+        target: "module:attribute" of its click command.
+        sentence: What it does; stands here so that ``--help`` imports none of them.
+    """
+
+    target: str
+    sentence: str
+
+
+#: The subcommands in the order of ``auditstream --help``.
+COMMANDS: Mapping[str, Entry] = {
+    "demo": Entry("auditstream.commands.demo:demo", "Run everything in one process tree and show it at work."),
+    "emit": Entry("auditstream.commands.emit:emit", "Send events from JSON lines to Kafka."),
+    "generate": Entry(
+        "auditstream.commands.generate:generate", "Send a realistic load of every kind of event to Kafka."
+    ),
+    "schemas": Entry(
+        "auditstream.commands.schemas:schemas", "Register the Avro schemas and check their compatibility."
+    ),
+    "catalogue": Entry("auditstream.commands.catalogue:catalogue", "Show and check the catalogue of event codes."),
+    "migrate": Entry(
+        "auditstream.commands.migrate:migrate", "Create the tables in ClickHouse or bring them up to date."
+    ),
+    "worker": Entry("auditstream.commands.worker:worker", "Carry events from Kafka to ClickHouse, each exactly once."),
+    "query": Entry("auditstream.commands.query:query", "Find events."),
+    "tail": Entry("auditstream.commands.tail:tail", "Follow events as they arrive."),
+    "settings": Entry(
+        "auditstream.commands.settings:settings", "List every setting, its value and where it comes from."
+    ),
+    "warm": Entry("auditstream.commands.warm:warm", "Compile the decoder ahead of the first start."),
 }
 
 
@@ -39,9 +61,15 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        module, attribute = COMMANDS[cmd_name].split(":")
+        module, attribute = COMMANDS[cmd_name].target.split(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of subcommands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.sentence) for name, entry in COMMANDS.items()])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -125,7 +125,7 @@ def _kind(annotation: object) -> str:
     return _NAMES.get(annotation, str(annotation))
 
 
-_NAMES: Mapping[Any, str] = {
+_NAMES: Mapping[object, str] = {
     str: "text",
     int: "whole number",
     float: "number",
