@@ -106,16 +106,18 @@ def _in_tables(content: Mapping[str, Any], path: str, fields: Mapping[str, Setti
         if not isinstance(values, dict):
             problems.append(f"{section} in {path}: expected a table, [{section}]")
             continue
-        names = {
-            f"{section}.{key}": Given(section, key, value, f"{section}.{key}", path) for key, value in values.items()
-        }
-        given |= {name: one for name, one in names.items() if name in fields}
-        problems += [
-            f"{name} in {path} is not a setting{_nearest(name, fields)}" for name in names if name not in fields
-        ]
+        keys = [field.key for field in fields.values() if field.section == section]
+        for key, value in values.items():
+            name = f"{section}.{key}"
+            if key in keys:
+                given[name] = Given(section, key, value, name, path)
+            else:
+                problems.append(f"{name} in {path} is not a setting{_nearest(key, keys)}")
     return given, problems
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else "; `auditstream settings` lists them all"
+    # Without the prefix, which would make all variables look alike.
+    bare = {other.removeprefix(PREFIX): other for other in known}
+    close = difflib.get_close_matches(name.removeprefix(PREFIX), bare, n=1, cutoff=0.6)
+    return f"; did you mean {bare[close[0]]}?" if close else "; `auditstream settings` lists them all"

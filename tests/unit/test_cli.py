@@ -18,7 +18,7 @@ EXISTING = [name for name, entry in COMMANDS.items() if importlib.util.find_spec
 
 
 def _command(name: str) -> click.Command:
-    command = cli.get_command(click.Context(cli), name)  # type: ignore[attr-defined]
+    command = cli.get_command(click.Context(cli), name)
     assert isinstance(command, click.Command)
     return command
 
