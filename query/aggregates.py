@@ -1,0 +1,151 @@
+"""Figures over events: histograms and the most frequent values of a column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal, TypeAlias, get_args
+
+from query.database import Database
+from query.errors import InvalidFilter, nearest
+from query.fields import address_text
+from query.parameters import Parameters
+from query.question import Question
+
+Interval: TypeAlias = Literal["minute", "hour", "day", "week", "month"]
+
+_STARTS: Mapping[str, str] = {
+    "minute": "toStartOfMinute",
+    "hour": "toStartOfHour",
+    "day": "toStartOfDay",
+    "week": "toMonday",
+    "month": "toStartOfMonth",
+}
+#: Without it, starts of intervals beyond 2106 wrap around.
+_WIDE_TIMES: dict[str, Any] = {"enable_extended_results_for_datetime_functions": 1}
+MAX_BUCKETS = 10_000
+MAX_FACET_VALUES = 1_000
+
+#: Name of a facet -> what is counted.
+FACETS: Mapping[str, str] = {
+    "action": "event_code",
+    "category": "event_category",
+    "crud": "crud",
+    "kind": "record_kind",
+    "outcome": "outcome",
+    "outcome_code": "outcome_code",
+    "severity": "severity",
+    "actor": "actor_id",
+    "actor_type": "actor_type",
+    "login": "actor_login",
+    "department": "actor_department",
+    "ip": "ip",
+    "ip_kind": "ip_kind",
+    "country": "geo_country",
+    "origin": "origin",
+    "origin_name": "origin_name",
+    "platform": "platform",
+    "service": "source_service",
+    "object_type": "target_type",
+    "object": "target_id",
+    "tenant": "tenant_id",
+    "project": "project_id",
+    "product": "product",
+    "task_type": "task_type",
+    "task_status": "task_status",
+    "export_state": "export_state",
+    "webhook_status": "hook_status",
+    "retention_class": "retention_class",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Events of one interval.
+
+    Attributes:
+        start: Its start, with the zone asked for.
+        events: How many.
+    """
+
+    start: datetime
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """Events with one value.
+
+    Attributes:
+        value: The value as text; None for no address.
+        events: How many.
+    """
+
+    value: str | None
+    events: int
+
+
+def histogram(database: Database, question: Question, interval: str) -> list[Bucket]:
+    """Count events by interval of the question's zone, oldest first; empty intervals are left out.
+
+    Args:
+        database: Where to read.
+        question: Which events.
+        interval: minute, hour, day, week (from Monday) or month.
+
+    Raises:
+        InvalidFilter: There is no such interval, or there are more than MAX_BUCKETS.
+        QueryError: The database could not answer.
+    """
+    parameters = Parameters()
+    start = f"{_start(interval)}(occurred_at, {parameters.text(question.zone.key)})"
+    statement = (
+        f"SELECT {start} AS bucket, count() AS events FROM audit_events WHERE {question.where(parameters)} "  # noqa: S608 - values are bound
+        f"GROUP BY bucket ORDER BY bucket LIMIT {MAX_BUCKETS + 1}"
+    )
+    rows = database.rows(statement, parameters, hint=question.hint, settings=_WIDE_TIMES)
+    if len(rows) > MAX_BUCKETS:
+        raise InvalidFilter(interval, f"there are more than {MAX_BUCKETS} intervals", "a longer one, or a period")
+    return [Bucket(_moment(row["bucket"], question), row["events"]) for row in rows]
+
+
+def _start(interval: str) -> str:
+    if interval not in _STARTS:
+        expected = "one of " + ", ".join(get_args(Interval))
+        raise InvalidFilter(interval, "there is no such interval", expected, suggestion=nearest(interval, _STARTS))
+    return _STARTS[interval]
+
+
+def _moment(bucket: date, question: Question) -> datetime:
+    # Weeks and months start with a date, the others with a time.
+    if isinstance(bucket, datetime):
+        return bucket.astimezone(question.zone)
+    return datetime(bucket.year, bucket.month, bucket.day, tzinfo=question.zone)
+
+
+def facet(database: Database, question: Question, name: str, *, top: int = 10) -> list[FacetValue]:
+    """Count events by value of a column, the most frequent first, equals in alphabetical order.
+
+    Args:
+        database: Where to read.
+        question: Which events.
+        name: One of FACETS.
+        top: Values at most, 1 to MAX_FACET_VALUES.
+
+    Raises:
+        InvalidFilter: There is no such facet, or ``top`` is out of range.
+        QueryError: The database could not answer.
+    """
+    if name not in FACETS:
+        suggestion = nearest(name, FACETS)
+        raise InvalidFilter(name, "there is no such facet", "one of " + ", ".join(FACETS), suggestion=suggestion)
+    if not 1 <= top <= MAX_FACET_VALUES:
+        raise InvalidFilter(str(top), "not a number of values", f"1 to {MAX_FACET_VALUES}")
+    parameters = Parameters()
+    statement = (
+        f"SELECT {FACETS[name]} AS value, count() AS events FROM audit_events WHERE {question.where(parameters)} "  # noqa: S608 - values are bound
+        f"GROUP BY value ORDER BY events DESC, value LIMIT {parameters.bind(top, 'UInt64')}"
+    )
+    rows = database.rows(statement, parameters, hint=question.hint)
+    return [FacetValue(address_text(r["value"]) if name == "ip" else r["value"], r["events"]) for r in rows]

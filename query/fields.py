@@ -1,0 +1,137 @@
+"""What a read returns: which fields a row has, how they are asked for, and their values in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from ipaddress import IPv6Address
+from typing import Any
+from uuid import UUID
+
+from query.errors import InvalidFilter, nearest
+from schemas.columns import DEAD_LETTER_BINARY, DEAD_LETTER_COLUMNS, INGESTED_AT, Column, event_columns, payload_columns
+
+#: A row as a read returns it: moments with zone UTC, ids and digests as text, addresses in their usual form (None
+#: for none), Nested groups as lists of objects.
+Row = dict[str, Any]
+
+_NO_ADDRESS = IPv6Address("::")
+
+INGEST_BATCH_FIELDS = (
+    "kafka_topic",
+    "kafka_topic_id",
+    "kafka_partition",
+    "first_offset",
+    "last_offset",
+    "stored",
+    "dead_lettered",
+    "filtered",
+    "skipped",
+    "schema_ids",
+    "digests.day",
+    "digests.rows",
+    "digests.sha256",
+    "previous_sha256",
+    "sha256",
+    "ingested_at",
+)
+
+
+def _grouped(columns: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
+    groups: dict[str, tuple[str, ...]] = {}
+    for name in columns:
+        field = name.partition(".")[0]
+        groups[field] = (*groups.get(field, ()), name)
+    return groups
+
+
+def _names(columns: Iterable[Column]) -> list[str]:
+    return [c.name for c in (*columns, INGESTED_AT)]
+
+
+@cache
+def event_fields() -> Mapping[str, tuple[str, ...]]:
+    """Return the fields of an event in table order, each with its columns; a Nested group is one field."""
+    return _grouped(_names(event_columns()))
+
+
+@cache
+def payload_fields() -> Mapping[str, tuple[str, ...]]:
+    """Return the fields of ``audit_payloads``, each with its columns."""
+    return _grouped(_names(payload_columns()))
+
+
+@cache
+def dead_letter_fields() -> Mapping[str, tuple[str, ...]]:
+    """Return the fields of ``dead_letters``, each with its columns."""
+    return _grouped(_names(DEAD_LETTER_COLUMNS))
+
+
+@cache
+def ingest_batch_fields() -> Mapping[str, tuple[str, ...]]:
+    """Return the fields of ``ingest_batches``, each with its columns."""
+    return _grouped(INGEST_BATCH_FIELDS)
+
+
+def chosen(fields: Mapping[str, tuple[str, ...]], names: Sequence[str]) -> tuple[str, ...]:
+    """Return the fields that are asked for, each once, all when none is named.
+
+    Raises:
+        InvalidFilter: There is no field of a name; with the nearest one.
+    """
+    for name in names:
+        if name not in fields:
+            suggestion = nearest(name, fields)
+            raise InvalidFilter(name, "there is no such column", "the name of a column", suggestion=suggestion)
+    return tuple(dict.fromkeys(names)) or tuple(fields)
+
+
+def select_list(fields: Mapping[str, tuple[str, ...]], names: Sequence[str]) -> str:
+    """Return the SELECT list of fields known to exist."""
+    return ", ".join(_selected(column) for name in names for column in fields[name])
+
+
+def _selected(column: str) -> str:
+    # The client shows bytes that are no UTF-8 as something else; hexadecimal digits are the same everywhere.
+    if column == "headers.value":
+        return f"arrayMap(v -> hex(v), `{column}`) AS `{column}`"
+    return f"hex(`{column}`) AS `{column}`" if column in DEAD_LETTER_BINARY else f"`{column}`"
+
+
+def to_row(raw: Mapping[str, Any], names: Sequence[str]) -> Row:
+    """Return the values of a result as documented at ``Row``.
+
+    Args:
+        raw: Column to value as the client returns it.
+        names: Fields of the row, in order.
+    """
+    groups = _grouped(raw)
+    return {name: _field(name, groups[name], raw) for name in names}
+
+
+def _field(name: str, columns: tuple[str, ...], raw: Mapping[str, Any]) -> object:
+    if columns == (name,):
+        return _value(name, raw[name])
+    parts = [column.partition(".")[2] for column in columns]
+    lists = [[_value(column, v) for v in raw[column]] for column in columns]
+    return [dict(zip(parts, values, strict=True)) for values in zip(*lists, strict=True)]
+
+
+def _value(column: str, value: object) -> object:
+    match value:
+        case IPv6Address():
+            return address_text(value)
+        case UUID():
+            return str(value)
+        case bytes():
+            return value.hex()
+        case str() if column in DEAD_LETTER_BINARY:
+            return bytes.fromhex(value)
+    return value
+
+
+def address_text(address: IPv6Address) -> str | None:
+    """Return an address in its usual form, version 4 as ``a.b.c.d``; None for the one that stands for none."""
+    if address == _NO_ADDRESS:
+        return None
+    return str(address.ipv4_mapped or address)

@@ -1,0 +1,130 @@
+"""The orders in which events are read, and how a cursor continues them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+from typing import Any
+from uuid import UUID
+
+from query.errors import InvalidCursor
+from query.parameters import Parameters
+from query.question import SortName
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One column of an order.
+
+    Attributes:
+        column: The column.
+        clickhouse_type: Type that a value of it is bound as; a moment is bound as microseconds.
+    """
+
+    column: str
+    clickhouse_type: str
+
+    @property
+    def selected(self) -> str:
+        """The column as a cursor keeps it, as text that reads back exactly."""
+        if self.clickhouse_type == "Int64":
+            return f"toString(toInt64({self.column}))"
+        if self.clickhouse_type == "Moment":
+            return f"toString(toUnixTimestamp64Micro({self.column}))"
+        return f"toString({self.column})"
+
+    def bound(self, text: str, parameters: Parameters) -> str:
+        """Bind the value of a cursor.
+
+        Raises:
+            ValueError: The text is no value of the column.
+        """
+        match self.clickhouse_type:
+            case "Moment":
+                return parameters.moment_of_micros(_int64(text))
+            case "Int64":
+                return parameters.bind(_int64(text), "Int64")
+            case "UUID":
+                return parameters.bind(str(UUID(text)), "UUID")
+            case "IPv6":
+                return parameters.bind(str(IPv6Address(text)), "IPv6")
+        return parameters.text(text)
+
+
+#: An event is stored under one place in Kafka, once: with it no two rows are equal in any order, even when a service
+#: sent the same event twice.
+_TIE_BREAK = (
+    Key("event_id", "UUID"),
+    Key("kafka_topic_id", "UUID"),
+    Key("kafka_partition", "Int64"),
+    Key("kafka_offset", "Int64"),
+)
+_TIME = Key("occurred_at", "Moment")
+
+ORDERS: Mapping[SortName, tuple[Key, ...]] = {
+    "time": (_TIME, *_TIE_BREAK),
+    "user": (Key("actor_name", "String"), Key("actor_id", "String"), _TIME, *_TIE_BREAK),
+    "ip": (Key("ip", "IPv6"), _TIME, *_TIE_BREAK),
+    "object": (
+        Key("target_type", "String"),
+        Key("target_name", "String"),
+        Key("target_id", "String"),
+        _TIME,
+        *_TIE_BREAK,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order in one direction."""
+
+    keys: tuple[Key, ...]
+    descending: bool
+
+    @classmethod
+    def of(cls, sort: SortName, *, descending: bool) -> Order:
+        """Return the order of a name."""
+        return cls(ORDERS[sort], descending)
+
+    def order_by(self) -> str:
+        """Return the ORDER BY list."""
+        direction = "DESC" if self.descending else "ASC"
+        return ", ".join(f"{key.column} {direction}" for key in self.keys)
+
+    def selected(self) -> str:
+        """Return what is selected so that a cursor can be made of a row, one array of texts called ``cursor_keys``."""
+        return f"[{', '.join(key.selected for key in self.keys)}] AS cursor_keys"
+
+    def after(self, values: Sequence[str], parameters: Parameters) -> str:
+        """Return the condition that a row comes after the one a cursor was made of.
+
+        Raises:
+            InvalidCursor: The values do not fit the order.
+        """
+        try:
+            bound = [key.bound(v, parameters) for key, v in zip(self.keys, values, strict=True)]
+        except ValueError:
+            raise InvalidCursor("the cursor does not fit the sort; leave it out to start again") from None
+        sign = "<" if self.descending else ">"
+        columns = ", ".join(key.column for key in self.keys)
+        # The tuple alone would be right; the plain comparison of its first column is what an index can use.
+        return f"({self.keys[0].column} {sign}= {bound[0]} AND ({columns}) {sign} ({', '.join(bound)}))"
+
+
+def cursor_keys(raw: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys of a row that was selected with ``Order.selected``."""
+    return tuple(raw["cursor_keys"])
+
+
+def without_keys(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return such a row without its keys."""
+    return {name: value for name, value in raw.items() if name != "cursor_keys"}
+
+
+def _int64(text: str) -> int:
+    value = int(text)
+    if not -(2**63) <= value < 2**63:
+        raise ValueError("beyond 64 bits")
+    return value
