@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,12 +74,19 @@ class ActorFeed:
         """Begin to read."""
         self._thread.start()
 
-    def wait_loaded(self, timeout_s: float) -> bool:
-        """Wait until the topic was read to the end it had at the start; False when that takes longer."""
-        loaded = self._loaded.wait(timeout_s)
-        if not loaded:
-            log.warning("actors_incomplete", waited_s=timeout_s, known=len(self._directory))
-        return loaded
+    def wait_loaded(self, timeout_s: float, given_up: Callable[[], bool]) -> bool:
+        """Wait until the topic was read to the end it had at the start; False when that takes longer.
+
+        Args:
+            timeout_s: Seconds to wait at most.
+            given_up: Asked a few times a second whether to stop waiting.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not self._loaded.wait(0.2) and not given_up():
+            if time.monotonic() >= deadline:
+                log.warning("actors_incomplete", waited_s=timeout_s, known=len(self._directory))
+                break
+        return self._loaded.is_set()
 
     def close(self) -> None:
         """Stop reading and storing."""

@@ -76,6 +76,11 @@ class Worker:
         """Ask the worker to finish; safe from any thread and from signal handlers."""
         self._stop.set()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._stop.is_set()
+
     def owns(self, partition: int) -> bool:
         """Whether a partition is ours now; safe from any thread."""
         return partition in self._owned.states
