@@ -56,12 +56,12 @@ def manifest(range_: OffsetRange) -> Manifest:
     return Manifest(range_, range_.span, 0, 0, 0, (1,), (), bytes(32), bytes([1]) * 32)
 
 
-def test_messages_that_were_already_taken_are_not_accepted_again():
+def test_messages_that_were_already_taken_are_not_accepted_again() -> None:
     state = settled(5)
     assert feed(state, 4, 5, 6, 6, 5, 7) == [False, True, True, False, False, True]
 
 
-def test_nothing_is_accepted_until_a_seek_was_carried_out():
+def test_nothing_is_accepted_until_a_seek_was_carried_out() -> None:
     state = settled(5, seek_to=5)
     assert feed(state, 5, 6) == [False, False]
     state.seek_to = None
@@ -79,23 +79,25 @@ def test_nothing_is_accepted_until_a_seek_was_carried_out():
         ({}, 0.0, True, True),
     ],
 )
-def test_a_batch_is_due_by_rows_bytes_age_or_short_memory(policy: dict[str, int], now: float, pressed: bool, due: bool):
+def test_a_batch_is_due_by_rows_bytes_age_or_short_memory(
+    policy: dict[str, int], now: float, pressed: bool, due: bool
+) -> None:
     state = settled()
     feed(state, 0, 1, 2)
     assert state.due(now, WorkerSettings(**policy), pressed=pressed) is due  # type: ignore[arg-type]
 
 
-def test_an_empty_buffer_is_never_due():
+def test_an_empty_buffer_is_never_due() -> None:
     assert not settled().due(1e9, WorkerSettings(), pressed=True)
 
 
-def test_one_message_larger_than_a_batch_makes_a_batch_of_its_own():
+def test_one_message_larger_than_a_batch_makes_a_batch_of_its_own() -> None:
     state = settled()
     feed(state, 0, 1, size=1000)
     assert state.plan(WorkerSettings(batch_bytes=10)) == 1
 
 
-def test_a_replay_takes_exactly_the_announced_range_whatever_the_limits_say_now():
+def test_a_replay_takes_exactly_the_announced_range_whatever_the_limits_say_now() -> None:
     state = settled(10, pending_last=13)
     feed(state, 10, 11)
     assert not state.replay_due()
@@ -107,7 +109,7 @@ def test_a_replay_takes_exactly_the_announced_range_whatever_the_limits_say_now(
     assert [r.offset() for r in state.buffer] == [14, 15]
 
 
-def test_a_replay_whose_last_message_vanished_in_a_compaction_gap_ends_by_position():
+def test_a_replay_whose_last_message_vanished_in_a_compaction_gap_ends_by_position() -> None:
     state = settled(10, pending_last=13)
     feed(state, 10, 20)
     assert state.replay_due()
@@ -115,7 +117,7 @@ def test_a_replay_whose_last_message_vanished_in_a_compaction_gap_ends_by_positi
     assert (flight.batch.range.last, list(flight.batch.offsets)) == (13, [10])
 
 
-def test_landing_moves_the_next_offset_and_chains_the_manifest():
+def test_landing_moves_the_next_offset_and_chains_the_manifest() -> None:
     state = settled(0)
     feed(state, 0, 1, 2)
     flight = state.take_off(3, 0.0)
@@ -123,7 +125,7 @@ def test_landing_moves_the_next_offset_and_chains_the_manifest():
     assert (state.next_offset, state.dirty, state.flight, state.previous_sha256) == (3, True, None, bytes([1]) * 32)
 
 
-def test_a_dead_letter_finds_key_and_headers_of_its_message():
+def test_a_dead_letter_finds_key_and_headers_of_its_message() -> None:
     state = settled(0)
     feed(state, 0)
     raw = state.take_off(1, 0.0).batch.messages[0]
@@ -136,7 +138,7 @@ def test_a_dead_letter_finds_key_and_headers_of_its_message():
     rows=st.integers(1, 10),
     limit=st.integers(1, 120),
 )
-def test_batching_loses_repeats_and_reorders_nothing(gaps: list[int], sizes: list[int], rows: int, limit: int):
+def test_batching_loses_repeats_and_reorders_nothing(gaps: list[int], sizes: list[int], rows: int, limit: int) -> None:
     offsets = [sum(gaps[: i + 1]) for i in range(len(gaps))]
     state, policy = settled(0), WorkerSettings(batch_rows=rows, batch_bytes=limit)
     for offset, size in zip(offsets, sizes, strict=False):
