@@ -1,0 +1,190 @@
+"""The sink in ClickHouse: on a server over HTTP, or in the engine inside this process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+import pyarrow as pa
+
+from schemas.columns import Column
+from sinks.checks import Checks
+from sinks.clickhouse_errors import UnknownRefusal
+from sinks.connection import QUORUM_SETTINGS, SEQUENTIAL_SETTINGS, Connections
+from sinks.delivery import Delivery
+from sinks.errors import SinkStopped, SinkUnavailable
+from sinks.manifest import ROW_SCHEMA, manifest_of
+from sinks.rows import ACTORS, COLUMNS, EVENTS, MANIFESTS, insertable, offsets_of
+from sinks.settings import ClickHouseSettings
+from sinks.sink import Manifest, OffsetRange
+
+#: Answers in succession with a code that has no verdict, after which the sink stops.
+UNKNOWN_LIMIT = 10
+
+_IN_RANGE = "kafka_topic_id = {topic_id:UUID} AND kafka_partition = {partition:Int32} AND kafka_offset BETWEEN {first:Int64} AND {last:Int64}"
+_EXACTLY = (
+    "kafka_topic_id = {topic_id:UUID} AND kafka_partition = {partition:Int32}"
+    " AND first_offset = {first:Int64} AND last_offset = {last:Int64}"
+)
+
+
+def query_prefix(range_: OffsetRange) -> str:
+    """Return what the query ids of all inserts of a range start with."""
+    return f"auditstream:{range_.topic_id}:{range_.partition}:{range_.first}-{range_.last}:"
+
+
+class ClickHouseStore:
+    """Tables in ClickHouse as ``sinks.delivery`` needs them.
+
+    Args:
+        connections: Connections to the database.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._database = connections.settings.database
+        self._replicated: bool | None = None
+        self._unknown = 0
+        self._lock = threading.Lock()
+
+    def insert(self, table: str, rows: pa.Table, token: str, range_: OffsetRange) -> None:
+        """See ``sinks.delivery.Store.insert``."""
+        block = rows if table == MANIFESTS else insertable(table, rows)
+        try:
+            self._connections.insert(
+                self._name(table),
+                block,
+                token,
+                query_id=f"{query_prefix(range_)}{table}:{uuid4()}",
+                extra=QUORUM_SETTINGS if self._is_replicated() else None,
+            )
+        except UnknownRefusal as error:
+            self._count_unknown(error)
+            raise
+        with self._lock:
+            self._unknown = 0
+
+    def read(self, table: str, range_: OffsetRange) -> pa.Table:
+        """See ``sinks.delivery.Store.read``."""
+        columns = COLUMNS[table]()
+        rows = self._select(_names(columns), table, _IN_RANGE, range_, "ORDER BY kafka_offset")
+        return rows if rows.num_columns else pa.schema([(c.name, c.arrow) for c in columns]).empty_table()
+
+    def offsets(self, table: str, range_: OffsetRange) -> Sequence[int]:
+        """See ``sinks.delivery.Store.offsets``."""
+        rows = self._select("kafka_offset", table, _IN_RANGE, range_, "ORDER BY kafka_offset")
+        return tuple(offsets_of(rows).tolist()) if rows.num_rows else ()
+
+    def manifest(self, range_: OffsetRange) -> Manifest | None:
+        """See ``sinks.delivery.Store.manifest``."""
+        found = self._select(
+            _manifest_columns(), MANIFESTS, _EXACTLY, range_, "ORDER BY ingested_at LIMIT 1"
+        ).to_pylist()
+        return manifest_of(found[0]) if found else None
+
+    def heads(self, topic_id: UUID, partitions: Sequence[int]) -> Mapping[int, Manifest]:
+        """See ``sinks.delivery.Store.heads``."""
+        where = "kafka_topic_id = {topic_id:UUID} AND kafka_partition IN {partitions:Array(Int32)}"
+        newest = f"SELECT kafka_partition, max(last_offset) FROM {self._name(MANIFESTS)} WHERE {where} GROUP BY kafka_partition"  # noqa: S608 - the database's name is checked by the settings
+        sql = (
+            f"SELECT {_manifest_columns()} FROM {self._name(MANIFESTS)}"  # noqa: S608 - as above
+            f" WHERE {where} AND (kafka_partition, last_offset) IN ({newest}) ORDER BY ingested_at LIMIT 1 BY kafka_partition"
+        )
+        rows = self._read(sql, {"topic_id": str(topic_id), "partitions": list(partitions)})
+        manifests = map(manifest_of, rows.to_pylist())
+        return {m.range.partition: m for m in manifests}
+
+    def settle(self, range_: OffsetRange) -> None:
+        """See ``sinks.delivery.Store.settle``.
+
+        In this process a statement has ended when its call has returned. On a server an insert whose answer was lost
+        may still run: it is ended, and waited for.
+        """
+        if self._connections.in_process:
+            return
+        mine = {"prefix": query_prefix(range_)}
+        self._connections.command("KILL QUERY WHERE startsWith(query_id, {prefix:String}) SYNC", mine)
+        running = self._connections.rows(
+            "SELECT count() AS n FROM system.processes WHERE startsWith(query_id, {prefix:String})", mine
+        )
+        if running[0]["n"]:
+            raise SinkUnavailable("busy", f"{running[0]['n']} earlier inserts of {range_} still run")
+
+    def insert_actors(self, cards: pa.Table) -> None:
+        """Insert actor cards; without a token, as the highest offset of a key wins anyway."""
+        self._connections.insert(
+            self._name(ACTORS),
+            insertable(ACTORS, cards),
+            "",
+            query_id=f"auditstream:actors:{uuid4()}",
+            extra={"insert_deduplicate": 0},
+        )
+
+    def _select(self, columns: str, table: str, where: str, range_: OffsetRange, rest: str) -> pa.Table:
+        sql = f"SELECT {columns} FROM {self._name(table)} WHERE {where} {rest}"  # noqa: S608 - names are constants, values are parameters
+        return self._read(
+            sql,
+            {
+                "topic_id": str(range_.topic_id),
+                "partition": range_.partition,
+                "first": range_.first,
+                "last": range_.last,
+            },
+        )
+
+    def _read(self, sql: str, parameters: Mapping[str, Any]) -> pa.Table:
+        return self._connections.read(sql, parameters, extra=SEQUENTIAL_SETTINGS if self._is_replicated() else None)
+
+    def _name(self, table: str) -> str:
+        return f"`{self._database}`.`{table}`"
+
+    def _is_replicated(self) -> bool:
+        if self._replicated is None:
+            rows = self._connections.rows(
+                "SELECT engine FROM system.tables WHERE database = {database:String} AND name = {table:String}",
+                {"database": self._database, "table": EVENTS},
+            )
+            self._replicated = bool(rows) and str(rows[0]["engine"]).startswith("Replicated")
+        return self._replicated
+
+    def _count_unknown(self, error: UnknownRefusal) -> None:
+        with self._lock:
+            self._unknown += 1
+            if self._unknown >= UNKNOWN_LIMIT:
+                raise SinkStopped(f"{self._unknown} times in succession: {error}", code=error.code) from error
+
+
+def _names(columns: Sequence[Column]) -> str:
+    return ", ".join(f"`{c.name}`" for c in columns)
+
+
+def _manifest_columns() -> str:
+    return ", ".join(f"`{name}`" for name in ROW_SCHEMA.names)
+
+
+class ClickHouseSink(Delivery):
+    """Stores batches in ClickHouse; the promise is that of ``sinks.sink.Sink``.
+
+    Args:
+        settings: Where the database is. With interface ``chdb`` one process may have one data directory open.
+    """
+
+    def __init__(self, settings: ClickHouseSettings) -> None:
+        self._connections = Connections(settings)
+        self._tables = ClickHouseStore(self._connections)
+        super().__init__(self._tables)
+
+    def check(self) -> None:
+        """See ``sinks.sink.Sink.check``."""
+        Checks(self._connections).run()
+
+    def write_actors(self, cards: pa.Table) -> None:
+        """See ``sinks.sink.Sink.write_actors``."""
+        if cards.num_rows:
+            self._tables.insert_actors(cards)
+
+    def close(self) -> None:
+        """See ``sinks.sink.Sink.close``."""
+        self._connections.close()

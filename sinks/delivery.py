@@ -1,0 +1,288 @@
+"""How a batch is stored exactly once: the one protocol that every sink follows, over a store that does the input and output.
+
+The numbered order, and why a stop after any step does no harm:
+
+1. dead letters, 2. payloads, 3. events, each one block with the token of range and table. A stop in between leaves
+   whole blocks; ``complete`` reads back which offsets are there and adds the others.
+4. the manifest, after everything it describes is acknowledged. Where it exists, the range is finished.
+
+A store that crashes may remember a token whose rows it lost. So a repetition under the original token is followed by
+reading back, and what is missing then goes in under a token that was never used. The original token comes first,
+because the late insert of a stale worker carries it and is then dropped.
+
+Rows that the database refuses are found by halving the block. A refused row is in no table until its dead letter is
+stored, so a stop in between finds it missing and refuses it again; halves carry tokens made of their offsets, so two
+workers that halve alike do not store them twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import UUID, uuid4
+
+import numpy as np
+import pyarrow as pa
+
+from sinks.clickhouse_errors import RowsRefused
+from sinks.digest import flatten
+from sinks.errors import SinkStopped, SinkUnavailable
+from sinks.manifest import describe, manifest_row
+from sinks.rows import DEAD_LETTERS, EVENTS, MANIFESTS, PAYLOADS, Offsets, offsets_of, plain, schema_of, without
+from sinks.sink import Manifest, OffsetRange, SinkBatch, StoredOffsets
+
+#: Attempts to fill what a read-back finds missing: under the original token, then twice under new ones.
+ROUNDS = 3
+#: Refused rows of a block up to which each becomes a dead letter, whatever the share.
+FEW_REFUSED = 8
+
+Clock = Callable[[], int]
+
+
+def now_ms() -> int:
+    """Return the time in milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class Store(Protocol):
+    """Tables that take blocks under tokens and give rows back. Methods may be called from several threads."""
+
+    def insert(self, table: str, rows: pa.Table, token: str, range_: OffsetRange) -> None:
+        """Store a block unless its token is known.
+
+        Raises:
+            RowsRefused: Because of a value in it; nothing of it is stored.
+            SinkUnavailable: Unknown whether it is stored.
+            SinkStopped: Refused for good.
+        """
+        ...
+
+    def read(self, table: str, range_: OffsetRange) -> pa.Table:
+        """Return the rows of a range in offset order, without ``ingested_at``."""
+        ...
+
+    def offsets(self, table: str, range_: OffsetRange) -> Sequence[int]:
+        """Return the offsets of a range that a table holds, ascending."""
+        ...
+
+    def manifest(self, range_: OffsetRange) -> Manifest | None:
+        """Return the manifest of exactly this range, None when it is not stored."""
+        ...
+
+    def heads(self, topic_id: UUID, partitions: Sequence[int]) -> Mapping[int, Manifest]:
+        """Return the newest manifest of each partition that has one."""
+        ...
+
+    def settle(self, range_: OffsetRange) -> None:
+        """Return when no earlier statement on the range runs any more, ending those that do.
+
+        Raises:
+            SinkUnavailable: One still runs, or the store could not be asked.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class _Refusals:
+    """Offsets whose rows were refused while a block was halved."""
+
+    table: str
+    limit: int
+    reasons: dict[int, str] = field(default_factory=dict)
+
+    def add(self, offset: int, error: RowsRefused) -> None:
+        self.reasons[offset] = error.detail
+        if len(self.reasons) > self.limit:
+            raise SinkStopped(
+                f"{len(self.reasons)} rows of one block for {self.table} were refused, so the table is at fault and not its rows: {error.detail}",
+                code=error.code,
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """Rows of a batch that a read-back did not find."""
+
+    dead_letters: pa.Table
+    payloads: pa.Table
+    events: pa.Table
+
+    def any(self) -> bool:
+        return bool(self.dead_letters.num_rows or self.payloads.num_rows or self.events.num_rows)
+
+
+class Delivery:
+    """Writes batches into a store, each offset once.
+
+    Args:
+        store: Where rows go.
+        clock: Time in milliseconds since 1970 UTC; tells which rows have expired.
+    """
+
+    def __init__(self, store: Store, clock: Clock = now_ms) -> None:
+        self._store = store
+        self._clock = clock
+
+    def write(self, batch: SinkBatch, previous_sha256: bytes) -> Manifest:
+        """See ``sinks.sink.Sink.write``."""
+        range_ = batch.range
+        try:
+            for table, rows in _steps(batch.dead_letters, batch.payloads, batch.events):
+                self._insert_twice(table, rows, range_.token(table), range_)
+        except RowsRefused:
+            return self._finish(batch, previous_sha256)
+        manifest = describe(
+            range_,
+            batch.events,
+            dead_lettered=batch.dead_letters.num_rows,
+            skipped=batch.skipped,
+            schema_ids=batch.schema_ids,
+            previous_sha256=previous_sha256,
+        )
+        self._store.insert(MANIFESTS, manifest_row(manifest), range_.token(MANIFESTS), range_)
+        return manifest
+
+    def complete(self, batch: SinkBatch, previous_sha256: bytes) -> Manifest:
+        """See ``sinks.sink.Sink.complete``."""
+        self._store.settle(batch.range)
+        return self._store.manifest(batch.range) or self._finish(batch, previous_sha256)
+
+    def stored(self, range_: OffsetRange) -> StoredOffsets:
+        """See ``sinks.sink.Sink.stored``."""
+        events, dead, payloads = (self._store.offsets(table, range_) for table in (EVENTS, DEAD_LETTERS, PAYLOADS))
+        return StoredOffsets(events, dead, payloads, self._store.manifest(range_))
+
+    def heads(self, topic_id: UUID, partitions: Sequence[int]) -> Mapping[int, Manifest]:
+        """See ``sinks.sink.Sink.heads``."""
+        return self._store.heads(topic_id, partitions)
+
+    def _insert_twice(self, table: str, rows: pa.Table, token: str, range_: OffsetRange) -> None:
+        """Insert a block; when its rows are refused, once more under the same token, as some refusals pass."""
+        try:
+            self._store.insert(table, rows, token, range_)
+        except RowsRefused:
+            self._store.insert(table, rows, token, range_)
+
+    def _finish(self, batch: SinkBatch, previous_sha256: bytes) -> Manifest:
+        for attempt in range(ROUNDS):
+            missing = self._missing(batch, expired_too=attempt == 0)
+            if not missing.any():
+                return self._describe_stored(batch, previous_sha256)
+            self._fill(batch, missing, "" if attempt == 0 else f":{uuid4()}")
+        if self._missing(batch, expired_too=False).any():
+            raise SinkUnavailable(
+                "incomplete", f"rows of {batch.range} are missing after {ROUNDS} attempts", retry_after_s=2.0
+            )
+        return self._describe_stored(batch, previous_sha256)
+
+    def _missing(self, batch: SinkBatch, *, expired_too: bool) -> _Missing:
+        """Return what is in neither table.
+
+        Rows that expired before they were read back may be gone rightly: they are put in once and then not waited for.
+        """
+        stored = self.stored(batch.range)
+        done = {*stored.events, *stored.dead_letters}
+        payloads = without(without(batch.payloads, stored.payloads), stored.dead_letters)
+        rows = (without(batch.dead_letters, done), payloads, without(batch.events, done))
+        return _Missing(*rows) if expired_too else _Missing(*(self._living(r) for r in rows))
+
+    def _living(self, rows: pa.Table) -> pa.Table:
+        return rows.filter(pa.array(_expiry_ms(rows) > self._clock())) if rows.num_rows else rows
+
+    def _fill(self, batch: SinkBatch, missing: _Missing, salt: str) -> None:
+        refused: dict[int, str] = {}
+        for table, rows in _steps(missing.dead_letters, missing.payloads, missing.events):
+            refused |= self._insert_rows(batch.range, table, without(rows, refused), salt)
+        if refused:
+            rows = batch.dead_letter_source.dead_letters(refused, stage="insert", reason_code="row_refused")
+            token = f"{batch.range.token(DEAD_LETTERS)}:refused:{min(refused)}-{max(refused)}:{len(refused)}{salt}"
+            self._insert_twice_or_stop(rows, token, batch.range)
+
+    def _insert_rows(self, range_: OffsetRange, table: str, rows: pa.Table, salt: str) -> Mapping[int, str]:
+        """Insert rows of one table, leaving out those that are refused; return the reasons by offset."""
+        token = range_.token(table) + salt
+        if rows.num_rows == 0:
+            return {}
+        if table == DEAD_LETTERS:
+            self._insert_twice_or_stop(rows, token, range_)
+            return {}
+        refusals = _Refusals(table, max(FEW_REFUSED, rows.num_rows // 2))
+        try:
+            self._insert_twice(table, rows, token, range_)
+        except RowsRefused as error:
+            self._halve(range_, rows, token, refusals=refusals, error=error)
+        return refusals.reasons
+
+    def _halve(
+        self, range_: OffsetRange, rows: pa.Table, token: str, *, refusals: _Refusals, error: RowsRefused
+    ) -> None:
+        offsets = offsets_of(rows)
+        if len(offsets) == 1:
+            refusals.add(int(offsets[0]), error)
+            return
+        middle = len(offsets) // 2
+        for part in (rows.slice(0, middle), rows.slice(middle)):
+            within = offsets_of(part)
+            try:
+                self._store.insert(refusals.table, part, f"{token}:{within[0]}-{within[-1]}:{len(within)}", range_)
+            except RowsRefused as inner:
+                self._halve(range_, part, token, refusals=refusals, error=inner)
+
+    def _insert_twice_or_stop(self, rows: pa.Table, token: str, range_: OffsetRange) -> None:
+        try:
+            self._insert_twice(DEAD_LETTERS, rows, token, range_)
+        except RowsRefused as error:
+            raise SinkStopped(
+                f"{DEAD_LETTERS} refuses rows, and there is no other place for them: {error.detail}", code=error.code
+            ) from error
+
+    def _describe_stored(self, batch: SinkBatch, previous_sha256: bytes) -> Manifest:
+        """Store the manifest of what is there, not of what this attempt decoded: enrichment may have changed meanwhile."""
+        events = self._store.read(EVENTS, batch.range)
+        dead = list(self._store.offsets(DEAD_LETTERS, batch.range))
+        expired_dead = self._expired(batch.dead_letters, [*offsets_of(events).tolist(), *dead])
+        expired = self._expired(batch.events, [*offsets_of(events).tolist(), *dead])
+        manifest = describe(
+            batch.range,
+            _joined(events, expired),
+            dead_lettered=len(dead) + expired_dead.num_rows,
+            skipped=batch.skipped,
+            schema_ids=batch.schema_ids,
+            previous_sha256=previous_sha256,
+        )
+        return self._store_manifest(manifest)
+
+    def _expired(self, rows: pa.Table, found: Sequence[int]) -> pa.Table:
+        absent = without(rows, found)
+        return absent.filter(pa.array(_expiry_ms(absent) <= self._clock())) if absent.num_rows else absent
+
+    def _store_manifest(self, manifest: Manifest) -> Manifest:
+        range_ = manifest.range
+        for salt in ("", f":{uuid4()}"):
+            self._store.insert(MANIFESTS, manifest_row(manifest), range_.token(MANIFESTS) + salt, range_)
+            if stored := self._store.manifest(range_):
+                return stored
+        raise SinkUnavailable(
+            "incomplete", f"the manifest of {range_} is missing after two attempts", retry_after_s=2.0
+        )
+
+
+def _steps(dead_letters: pa.Table, payloads: pa.Table, events: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    for table, rows in ((DEAD_LETTERS, dead_letters), (PAYLOADS, payloads), (EVENTS, events)):
+        if rows.num_rows:
+            yield table, rows
+
+
+def _expiry_ms(rows: pa.Table) -> Offsets:
+    millis: Offsets = flatten(rows["expires_at"]).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return millis
+
+
+def _joined(stored: pa.Table, expired: pa.Table) -> pa.Table:
+    if expired.num_rows == 0:
+        return stored
+    names = schema_of(EVENTS).names
+    rows = pa.concat_tables([plain(EVENTS, stored.select(names)), plain(EVENTS, expired)])
+    return rows.take(pa.array(np.argsort(offsets_of(rows), kind="stable")))
