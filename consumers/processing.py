@@ -1,0 +1,238 @@
+"""From messages to rows: decode, validate, enrich, build; every offset of the range ends in exactly one place."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from consumers.arrays import int64s, select_rows
+from consumers.batch import Decoded, Int32s, MessageBatch, Rejection
+from consumers.dead_letters import DeadLetterOffice, RefusedRows
+from consumers.decode import Decoder
+from consumers.decode.errors import DecodeError, explain
+from consumers.decode.framing import read_frames
+from consumers.enrich import ActorDirectory, AddressDatabases, Enricher, RetentionPolicy
+from consumers.enrich.meanings import Meanings
+from consumers.metrics import Metrics
+from consumers.rows import DICTIONARY_COLUMNS, Accepted, event_table, payload_table
+from consumers.settings import EnrichSettings, ValidateSettings, WorkerSettings
+from consumers.validation import Flag, Validator, Verdict
+from consumers.writers import Writers
+from schemas.columns import avro_schema
+from sinks.settings import RetentionSettings
+from sinks.sink import SinkBatch
+
+Stage = Literal["decode", "validate", "enrich", "build"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class BatchUnbalanced(RuntimeError):
+    """A batch whose rows do not add up to its range: a defect, never to be stored."""
+
+    def __init__(self, range_: object, events: int, dead_letters: int, filtered: int, skipped: int) -> None:
+        super().__init__(
+            f"{range_}: {events} events + {dead_letters} dead letters + {filtered} filtered + {skipped} skipped "
+            "do not add up to the range"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """What became of a batch.
+
+    Attributes:
+        sink_batch: The rows to store.
+        timings: Seconds per stage.
+        rejections: One per dead letter, ascending by position.
+        flags: Number of stored events per flag.
+        oldest_occurred_at: Earliest time of a stored event, None when nothing is stored.
+        newest_occurred_at: Latest time of a stored event, None when nothing is stored.
+    """
+
+    sink_batch: SinkBatch
+    timings: Mapping[Stage, float]
+    rejections: Sequence[Rejection]
+    flags: Mapping[Flag, int]
+    oldest_occurred_at: datetime | None
+    newest_occurred_at: datetime | None
+
+    def report(self, metrics: Metrics) -> None:
+        """Count stage times, rejections and flags, once the batch is stored."""
+        for stage, seconds in self.timings.items():
+            metrics.observe("auditstream_stage_seconds", seconds, stage=stage)
+        for (stage_name, reason), count in Counter((r.stage, r.reason_code) for r in self.rejections).items():
+            metrics.count("auditstream_dead_letters_total", count, stage=stage_name, reason=reason)
+        for flag, count in self.flags.items():
+            metrics.count("auditstream_flags_total", count, flag=flag.value)
+
+
+class Processor:
+    """Turns batches of messages into batches of rows.
+
+    Used by one thread only. Nothing of a batch is kept when ``process`` raises, so it can be called again.
+
+    Args:
+        writer_schema: Returns the writer schema of a registry id; raises what ``schemas.errors`` names.
+        catalogue: The known event codes.
+        validate: Which events are refused.
+        enrich: Where places and networks come from.
+        retention: How long rows live.
+        worker: Limits of messages and dead letters, codes to leave out.
+        directory: Names of actors; somebody else keeps it up to date.
+        worker_version: Version to note in dead letters.
+
+    Raises:
+        RetentionInvalid: The retention settings contradict themselves.
+    """
+
+    def __init__(
+        self,
+        writer_schema: Callable[[int], dict[str, Any]],
+        catalogue: Meanings,
+        *,
+        validate: ValidateSettings,
+        enrich: EnrichSettings,
+        retention: RetentionSettings,
+        worker: WorkerSettings,
+        directory: ActorDirectory,
+        worker_version: str,
+    ) -> None:
+        self._decoder = Decoder(avro_schema("audit_event", 1), DICTIONARY_COLUMNS)
+        self._writers = Writers(self._decoder, writer_schema)
+        self._validator = Validator(validate, catalogue, worker.drop_event_codes)
+        self._policy = RetentionPolicy(retention)
+        self._databases = AddressDatabases(enrich.city_db, enrich.asn_db, enrich.reload_s)
+        self._enricher = Enricher(catalogue, self._policy, self._databases, directory)
+        self._worker, self._retention, self._worker_version = worker, retention, worker_version
+
+    def process(self, batch: MessageBatch) -> Processed:
+        """Decode, validate and enrich a batch, and build its rows.
+
+        Raises:
+            RegistryUnavailable: A writer schema could not be asked for; call again later.
+            RegistryRefused: The registry cannot be used with these settings.
+        """
+        frames = read_frames(batch.payloads)
+        refused = self._writers.learn(frames.schema_ids)
+        clock = _Clock()
+        decoded = self._decoder.decode(batch.payloads, frames, self._worker.message_bytes)
+        clock.lap("decode")
+        verdict = self._validator.validate(decoded, batch.timestamps_ms)
+        accepted = _accepted(decoded, verdict, frames.schema_ids)
+        clock.lap("validate")
+        enriched = self._enricher.enrich(accepted.columns, decoded.generations)
+        accepted.flags[enriched.chain_unusable] |= Flag.IP_CHAIN_INVALID.bit
+        accepted.flags[enriched.retained.unknown_class] |= Flag.UNKNOWN_RETENTION_CLASS.bit
+        clock.lap("enrich")
+        events = event_table(batch, accepted, enriched)
+        payloads = payload_table(events, accepted, enriched, self._policy.payload_days)
+        rejections = sorted([*_undecoded(decoded, frames.schema_ids, refused), *verdict.rejections], key=_position)
+        office = self._office(batch, frames.schema_ids)
+        sink_batch = SinkBatch(
+            range=batch.range,
+            events=events,
+            payloads=payloads,
+            dead_letters=office.table(rejections),
+            filtered=verdict.filtered,
+            skipped=batch.range.span - len(batch.offsets),
+            schema_ids=np.unique(frames.schema_ids[frames.errors == 0]).tolist(),
+            dead_letter_source=RefusedRows(office, events),
+        )
+        check_balance(sink_batch)
+        clock.lap("build")
+        return Processed(sink_batch, clock.seconds, rejections, _flag_counts(accepted), *_ends(accepted))
+
+    def close(self) -> None:
+        """Close the address databases. Idempotent."""
+        self._databases.close()
+
+    def _office(self, batch: MessageBatch, schema_ids: Int32s) -> DeadLetterOffice:
+        return DeadLetterOffice(
+            batch,
+            schema_ids,
+            self._retention.dead_letter_days,
+            self._worker.dead_letter_raw_bytes,
+            self._worker_version,
+        )
+
+
+class _Clock:
+    """Measures laps."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[Stage, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: Stage) -> None:
+        now = time.perf_counter()
+        self.seconds[stage], self._last = now - self._last, now
+
+
+def check_balance(batch: SinkBatch) -> None:
+    """Prove that every offset of a batch's range is accounted for.
+
+    Raises:
+        BatchUnbalanced: It is not.
+    """
+    parts = (batch.events.num_rows, batch.dead_letters.num_rows, batch.filtered, batch.skipped)
+    if sum(parts) != batch.range.span or min(parts) < 0:
+        raise BatchUnbalanced(batch.range, *parts)
+
+
+def _accepted(decoded: Decoded, verdict: Verdict, schema_ids: Int32s) -> Accepted:
+    rows = verdict.accepted
+    whole = len(rows) == len(decoded.rows)
+    positions = decoded.rows[rows]
+    return Accepted(
+        positions=positions,
+        columns=decoded.columns if whole else _selected(decoded.columns, rows),
+        event_ids=verdict.event_ids[rows],
+        received_ms=verdict.received_ms[rows],
+        skew_ms=verdict.skew_ms[rows],
+        flags=verdict.flags[rows],
+        schema_ids=schema_ids[positions],
+    )
+
+
+def _selected(columns: Mapping[str, pa.Array], rows: Int32s) -> dict[str, pa.Array]:
+    return {path: select_rows(array, rows) for path, array in columns.items()}
+
+
+def _undecoded(decoded: Decoded, schema_ids: Int32s, refused: Mapping[int, tuple[str, str]]) -> list[Rejection]:
+    """Return a rejection for every message that did not decode."""
+    return [
+        _undecoded_one(p, int(decoded.errors[p]), int(schema_ids[p]), refused)
+        for p in np.flatnonzero(decoded.errors).tolist()
+    ]
+
+
+def _undecoded_one(position: int, error: int, schema_id: int, refused: Mapping[int, tuple[str, str]]) -> Rejection:
+    code, text = DecodeError(error).name, explain(error)
+    if error == DecodeError.schema_unknown:
+        code, text = refused[schema_id]
+    return Rejection(position, "decode", code, text)
+
+
+def _position(rejection: Rejection) -> int:
+    return rejection.position
+
+
+def _flag_counts(accepted: Accepted) -> dict[Flag, int]:
+    counts = {flag: int(np.count_nonzero(accepted.flags & flag.bit)) for flag in Flag} if accepted.flags.any() else {}
+    return {flag: count for flag, count in counts.items() if count}
+
+
+def _ends(accepted: Accepted) -> tuple[datetime | None, datetime | None]:
+    times = int64s(accepted.columns["occurred_at"])
+    if not len(times):
+        return None, None
+    oldest, newest = (_EPOCH + timedelta(microseconds=int(t)) for t in (times.min(), times.max()))
+    return oldest, newest

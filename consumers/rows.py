@@ -1,0 +1,165 @@
+"""Rows of the tables, from decoded columns and what was added to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from consumers.arrays import (
+    constant,
+    dictionary_array,
+    fixed_binary,
+    int64s,
+    lengths,
+    number_array,
+    select_rows,
+    total_length,
+)
+from consumers.batch import Bytes, Int32s, Int64s, MessageBatch
+from consumers.coded import Words
+from consumers.enrich import Enriched
+from consumers.enrich.retention import expires_ms, shorter
+from consumers.validation import Flag
+from consumers.validation.limits import BODIES, event_fields
+from schemas.columns import Column, event_columns, payload_columns, wire_columns
+
+#: Decoded paths that are looked up by dictionary code although their columns are no LowCardinality ones.
+_JOINED = frozenset({"ip", "actor_id", "retention_class"})
+
+#: Paths of decoded columns that the decoder is to dictionary-encode; enumerations are encoded anyway.
+DICTIONARY_COLUMNS: frozenset[str] = _JOINED | frozenset(
+    c.path
+    for c in wire_columns()
+    if c.clickhouse_type == "LowCardinality(String)" and c.path not in event_fields().enums
+)
+
+_MILLIS = pa.timestamp("ms", tz="UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The events of a batch that are stored.
+
+    Attributes:
+        positions: Their positions in the batch, ascending; int32[n].
+        columns: Their decoded columns by path.
+        event_ids: UUIDs in RFC byte order; uint8[n, 16].
+        received_ms: When they were received, milliseconds since 1970 UTC, 0 when unknown; int64[n].
+        skew_ms: How much later than that they say they occurred, milliseconds; int64[n].
+        flags: Set of ``Flag.bit`` per row; uint16[n].
+        schema_ids: Registry id of their writer schemas; int32[n].
+    """
+
+    positions: Int32s
+    columns: Mapping[str, pa.Array]
+    event_ids: Bytes
+    received_ms: Int64s
+    skew_ms: Int64s
+    flags: npt.NDArray[np.uint16]
+    schema_ids: Int32s
+
+
+def table_of(columns: tuple[Column, ...], arrays: Mapping[str, pa.Array]) -> pa.Table:
+    """Return a table with exactly these columns, in their order and of their types.
+
+    Args:
+        columns: The columns of the table.
+        arrays: Arrays of equal length by column name; others are left out.
+    """
+    return pa.table([_typed(column, arrays[column.name]) for column in columns], [column.name for column in columns])
+
+
+def kafka_arrays(
+    batch: MessageBatch, positions: Int32s, received_ms: Int64s, schema_ids: Int32s
+) -> dict[str, pa.Array]:
+    """Return the ``kafka_*`` columns, ``received_at`` and ``schema_id`` of some messages of a batch.
+
+    Args:
+        batch: The batch.
+        positions: Positions of the messages; int32[n].
+        received_ms: When they were received, milliseconds since 1970 UTC; int64[n].
+        schema_ids: Registry ids of their writer schemas; int32[n].
+    """
+    rows, range_ = len(positions), batch.range
+    topic_ids = np.tile(np.frombuffer(range_.topic_id.bytes, np.uint8), (rows, 1))
+    return {
+        "kafka_topic": constant(range_.topic, rows),
+        "kafka_topic_id": fixed_binary(topic_ids),
+        "kafka_partition": number_array(np.full(rows, range_.partition, np.int32), pa.int32()),
+        "kafka_offset": number_array(batch.offsets[positions], pa.int64()),
+        "received_at": number_array(received_ms, _MILLIS),
+        "schema_id": number_array(schema_ids, pa.int32()),
+    }
+
+
+def event_table(batch: MessageBatch, accepted: Accepted, enriched: Enriched) -> pa.Table:
+    """Return the rows of ``audit_events``; as ``schemas.columns.event_columns``."""
+    retained = enriched.retained
+    decoded = {c.name: accepted.columns[c.path] for c in event_columns() if c.path}
+    own = {
+        "event_id": fixed_binary(accepted.event_ids),
+        "clock_skew_ms": number_array(accepted.skew_ms, pa.int64()),
+        "validation_flags": flag_array(accepted.flags),
+        "retention_class": retained.class_column,
+        "retention_days": number_array(retained.days, pa.uint16()),
+        "expires_at": number_array(expires_ms(_base_ms(accepted), retained.days), _MILLIS),
+    }
+    kafka = kafka_arrays(batch, accepted.positions, accepted.received_ms, accepted.schema_ids)
+    return table_of(event_columns(), {**decoded, **enriched.columns, **own, **kafka})
+
+
+def payload_table(events: pa.Table, accepted: Accepted, enriched: Enriched, payload_days: int) -> pa.Table:
+    """Return the rows of ``audit_payloads``, one per event that has a body; as ``schemas.columns.payload_columns``.
+
+    Args:
+        events: The rows of ``audit_events`` of the same events.
+        accepted: The events.
+        enriched: What was added to them.
+        payload_days: Days that bodies are kept, unless their event goes earlier.
+    """
+    bodies = {path: accepted.columns[path] for path in sorted(BODIES)}
+    rows = np.flatnonzero(_any_filled(list(bodies.values()), len(accepted.positions))).astype(np.int32)
+    days = shorter(enriched.retained.days, payload_days)[rows]
+    arrays = {
+        c.name: select_rows(_one(events[c.name]), rows) for c in payload_columns() if c.name in events.column_names
+    }
+    arrays |= {c.name: select_rows(bodies[c.path], rows) for c in payload_columns() if c.path in BODIES}
+    arrays["retention_days"] = number_array(days, pa.uint16())
+    arrays["expires_at"] = number_array(expires_ms(_base_ms(accepted)[rows], days), _MILLIS)
+    return table_of(payload_columns(), arrays)
+
+
+def flag_array(flags: npt.NDArray[np.uint16]) -> pa.DictionaryArray:
+    """Return the column ``validation_flags``: names joined by commas, in alphabetical order."""
+    if not flags.any():
+        return constant("", len(flags))
+    sets, numbers = np.unique(flags, return_inverse=True)
+    words = Words([",".join(flag for flag in Flag if flag.bit & flags_) for flags_ in sets.tolist()])
+    return dictionary_array(numbers.astype(np.int32), words.array)
+
+
+def _typed(column: Column, array: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(array.type):
+        return array if column.clickhouse_type.startswith("LowCardinality") else array.dictionary_decode()
+    return array if array.type == column.arrow else array.cast(column.arrow)
+
+
+def _base_ms(accepted: Accepted) -> Int64s:
+    """Return when the time of each event begins: late events are not born expired."""
+    return np.maximum(int64s(accepted.columns["occurred_at"]) // 1000, accepted.received_ms)
+
+
+def _any_filled(arrays: list[pa.Array], rows: int) -> npt.NDArray[np.bool_]:
+    filled = np.zeros(rows, np.bool_)
+    for array in arrays:
+        if total_length(array):
+            filled |= lengths(array) > 0
+    return filled
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks else pa.array([], column.type)
