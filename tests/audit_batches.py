@@ -50,7 +50,8 @@ def batch(
         gaps: Offsets without a message.
         options: ``timestamps_ms``, ``keys`` and ``headers`` by position; ``last`` to end the range later.
     """
-    taken, offset, missing = [], first, set(gaps)
+    taken: list[int] = []
+    offset, missing = first, set(gaps)
     while len(taken) < len(values):
         if offset not in missing:
             taken.append(offset)
