@@ -16,7 +16,7 @@ from auditstream.logs import configure_logging
 from auditstream.service import WorkerService
 from auditstream.settings import load_settings
 from consumers.backoff import Backoff
-from consumers.decode import warm
+from consumers.decode import prepare
 from consumers.errors import ConsumerError
 from schemas.errors import SchemaError
 from schemas.registry import open_registry
@@ -63,7 +63,7 @@ def worker() -> None:
     try:
         sink = open_sink(settings.clickhouse)
         registry = open_registry(settings.registry)
-        warm()
+        prepare()
         if _check(sink, signals.stopping):
             with WorkerService(settings, sink, registry) as service:
                 signals.service = service
