@@ -8,7 +8,7 @@ STAMPS := .venv/.stamps
 PACKAGES := auditstream consumers producers query schemas sinks
 SOURCES := $(shell find $(PACKAGES) -type f -not -path '*/__pycache__/*') pyproject.toml README.md LICENSE
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
-CHECKED := $(PACKAGES) tests $(wildcard benchmarks)
+CHECKED := $(PACKAGES) deploy tests $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
