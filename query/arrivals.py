@@ -135,7 +135,7 @@ def arrivals(
     stretches = _stretches(database, position)
     some = [stretches[at : at + _PARTITIONS] for at in range(0, len(stretches), _PARTITIONS)]
     raw = [r for part in some for r in _events(database, question, part, names, limit)]
-    raw.sort(key=lambda r: r["arrival"])
+    raw = _mixed(raw)
     reached = dict(position.next_offsets) | dict(_reached(stretches, raw, limit))
     caught_up = all(reached[s.place] > s.newest for s in stretches)
     rows = [to_row({k: v for k, v in r.items() if k not in ("arrival", "place")}, names) for r in raw]
@@ -179,6 +179,20 @@ def _events(
         f"LIMIT {parameters.bind(limit, 'UInt64')} BY kafka_topic_id, kafka_partition"
     )
     return database.rows(statement, parameters, hint=question.hint, settings=_SETTINGS)
+
+
+def _mixed(raw: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Order events by the time of storing, but never against the offsets of their partition.
+
+    A range that was completed after a failure holds events that were stored before those in front of them.
+    """
+    latest: dict[Any, int] = {}
+    keys = []
+    for row in raw:
+        place = tuple(row["place"])
+        latest[place] = max(latest.get(place, 0), row["arrival"][0])
+        keys.append((latest[place], *row["arrival"][1:]))
+    return [row for _, row in sorted(zip(keys, raw, strict=True), key=lambda pair: pair[0])]
 
 
 def _reached(
