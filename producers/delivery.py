@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -146,6 +147,7 @@ class KafkaSender:
         self._stop.set()
         self._thread.join()
         self._client.flush(1)
+        self._client.close()
         self._tell_refused()
 
     def _tell_refused(self) -> None:
@@ -160,7 +162,8 @@ class KafkaSender:
         self._refused.append((on_done, translated(error)))
 
     def _start(self) -> Producer:
-        return Producer({**self._properties, "error_cb": self._on_error}, logger=None)
+        # The client's own lines go where the service's logs go, not to the standard error.
+        return Producer({**self._properties, "error_cb": self._on_error}, logger=logging.getLogger("auditstream.kafka"))
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():

@@ -152,7 +152,13 @@ def task(world: World) -> Iterator[Record]:
 def export(world: World) -> Iterator[Record]:
     """Someone asks for an export and, if it gets ready, fetches it."""
     event = world.event("export", "export.request")
-    base: Record = {"export_id": world.code("exp"), "kind": "vouchers", "origin": "dashboard", "format": "csv", "params": "{}"}
+    base: Record = {
+        "export_id": world.code("exp"),
+        "kind": "vouchers",
+        "origin": "dashboard",
+        "format": "csv",
+        "params": "{}",
+    }
     base["filters"] = f'{{"campaign":"camp_{world.number(1, 300)}"}}'
     yield event | {"outcome": "pending", "export": base | {"state": "pending", "state_seq": 1, "row_limit": 100_000}}
     if world.random.random() < 0.1:
@@ -173,7 +179,11 @@ def export(world: World) -> Iterator[Record]:
 def webhook(world: World) -> Iterator[Record]:
     """A webhook is sent, repeated on errors, and given up after three attempts."""
     event = world.event("webhook", "webhook.sent")
-    base: Record = {"sendout_id": world.code("hook"), "event_type": world.pick(_HOOK_EVENTS), "source_id": world.code("V")}
+    base: Record = {
+        "sendout_id": world.code("hook"),
+        "event_type": world.pick(_HOOK_EVENTS),
+        "source_id": world.code("V"),
+    }
     base |= {"url": f"https://hooks.{event['tenant_id']}.example/in", "max_attempts": 3}
     for attempt in range(1, 4):
         if world.random.random() < 0.8:

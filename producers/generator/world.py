@@ -14,10 +14,46 @@ from schemas.catalogue import Catalogue, CatalogueEntry
 Record = dict[str, Any]
 _T = TypeVar("_T")
 
-_FIRST = (
-    ["Anna", "Ben", "Chloé", "Dmitri", "Elif", "Farid", "Grace", "Hana", "Ivan", "João", "Kenji", "Lena", "Mira", "Noor", "Olga", "Priya", "Quinn", "Rosa", "Sven", "Wei"]
-)
-_LAST = ["Adler", "Becker", "Costa", "Dubois", "Evans", "Fischer", "García", "Haddad", "Ito", "Jensen", "Kowalska", "Lindqvist", "Meyer", "Novak", "Okafor", "Petrov"]
+_FIRST = [
+    "Anna",
+    "Ben",
+    "Chloé",
+    "Dmitri",
+    "Elif",
+    "Farid",
+    "Grace",
+    "Hana",
+    "Ivan",
+    "João",
+    "Kenji",
+    "Lena",
+    "Mira",
+    "Noor",
+    "Olga",
+    "Priya",
+    "Quinn",
+    "Rosa",
+    "Sven",
+    "Wei",
+]
+_LAST = [
+    "Adler",
+    "Becker",
+    "Costa",
+    "Dubois",
+    "Evans",
+    "Fischer",
+    "García",
+    "Haddad",
+    "Ito",
+    "Jensen",
+    "Kowalska",
+    "Lindqvist",
+    "Meyer",
+    "Novak",
+    "Okafor",
+    "Petrov",
+]
 _DEPARTMENTS = ("Marketing", "CRM", "Support", "Finance", "Engineering", "Security")
 _ROLES = ("viewer", "editor", "manager", "admin", "auditor")
 #: Two ordinary words, a left-to-right and a right-to-left script: what operators name their objects.

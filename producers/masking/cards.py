@@ -9,11 +9,12 @@ from itertools import accumulate
 #: major industry identifier), which leaves epoch times in milliseconds and microseconds alone until the year 2033.
 _LENGTHS = range(13, 20)
 _FIRST = "23456"
-_LONG = re.compile(r"[0-9](?:[ -]?[0-9]){12}")
-# Digits inside words, hexadecimal digests, UUIDs and fractions are no cards.
+#: A plus is a blank in forms.
+_LONG = re.compile(r"[0-9](?:[ +-]?[0-9]){12}")
+# Digits inside words, hexadecimal digests, UUIDs, fractions and telephone numbers (+49…) are no cards.
 _RUN = re.compile(
     r"(?P<uuid>(?<![0-9A-Za-z])[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}(?![0-9A-Za-z]))"
-    r"|(?<![0-9A-Za-z])(?<![0-9]\.)(?P<run>[0-9]++(?:[ -][0-9]++)*+)(?![0-9A-Za-z]|\.[0-9])"
+    r"|(?<![0-9A-Za-z+])(?<![0-9]\.)(?P<run>[0-9]++(?:[ -][0-9]++)*+)(?![0-9A-Za-z]|\.[0-9])"
 )
 
 
