@@ -27,8 +27,8 @@ from schemas.settings import RegistrySettings
 
 _log = structlog.get_logger(__name__)
 
-#: No such subject, version, schema. Source: Confluent Schema Registry API reference, "Errors".
-_NOT_FOUND = frozenset({40401, 40402, 40403})
+#: No such subject, version, schema, or level of a subject. Source: Confluent Schema Registry API reference, "Errors".
+_NOT_FOUND = frozenset({40401, 40402, 40403, 40408})
 _CONFLICT = 409
 _UNPROCESSABLE = 422
 _UNKNOWN_ADVICE = "check registry.url, and the version of the registry: it must speak the Confluent API"
@@ -94,8 +94,8 @@ class SchemaRegistry:
 
     def check_compatibility(self, subject: str, schema: Schema) -> list[str]:
         """Return why ``register`` would refuse a schema, in the registry's words and in ours."""
-        path = f"/compatibility/subjects/{_quoted(subject)}/versions?verbose=true"
         try:
+            path = f"/compatibility/subjects/{_quoted(subject)}/versions{self._compared(subject)}?verbose=true"
             body = self._ask("POST", path, _body(schema), subject=subject)
         except SchemaNotFound:
             return []
@@ -170,6 +170,14 @@ class SchemaRegistry:
     def _refused(self, method: str, path: str, answer: Answer) -> RegistryRefused:
         detail = f"{method} {self._connection.url}{path}: HTTP {answer.status} {answer.message}".rstrip()
         return RegistryRefused(detail, _UNKNOWN_ADVICE, status=answer.status)
+
+    def _compared(self, subject: str) -> str:
+        # Without a version Confluent goes by the subject's level, but Apicurio always compares with all versions.
+        try:
+            body = self._ask("GET", f"/config/{_quoted(subject)}?defaultToGlobal=true", subject=subject)
+        except SchemaNotFound:
+            return "/latest"
+        return "" if str(body["compatibilityLevel"]).endswith("TRANSITIVE") else "/latest"
 
     def _reasons(self, subject: str, schema: Schema, messages: list[str]) -> list[str]:
         # Registries name the place tersely or not at all; our own comparison says it in words.

@@ -54,6 +54,10 @@ class Answer:
         return str(self.body.get("message", "")) if isinstance(self.body, dict) else ""
 
 
+class _PauseAsked(RegistryUnavailable):
+    """An outage for which the registry itself named the pause."""
+
+
 class Connection:
     """Sends requests until one is answered or the attempts are used up. Safe for several threads."""
 
@@ -105,7 +109,8 @@ class Connection:
         outage: RegistryUnavailable | None = None
         for pause_s in self._pauses() if patient else (0.0,):
             if outage:
-                self._sleep(max(pause_s, min(outage.retry_after_s, _LONGEST_PAUSE_S)))
+                asked_s = outage.retry_after_s if isinstance(outage, _PauseAsked) else 0.0
+                self._sleep(max(pause_s, min(asked_s, _LONGEST_PAUSE_S)))
             try:
                 return self._attempt(method, path, body)
             except RegistryUnavailable as error:
@@ -170,7 +175,7 @@ def _is_certificate_error(error: BaseException | None) -> bool:
 def _check_status(what: str, response: httpx.Response) -> None:
     status = response.status_code
     if status >= 500 or status in _RETRIED:
-        raise RegistryUnavailable(f"{what}: HTTP {status}", retry_after_s=_retry_after_s(response))
+        raise _overloaded(f"{what}: HTTP {status}", response.headers.get("retry-after", ""))
     if status in {401, 403}:
         raise RegistryRefused(f"{what}: HTTP {status}", _CREDENTIALS_ADVICE, status=status)
     if 300 <= status < 400:
@@ -188,10 +193,11 @@ def _json(what: str, response: httpx.Response) -> Json:
         raise RegistryRefused(detail, _URL_ADVICE, status=response.status_code) from error
 
 
-def _retry_after_s(response: httpx.Response) -> float:
-    # The header may also be a date; a registry that sends one is asked again after the default time.
-    text = response.headers.get("retry-after", "")
-    return float(text) if text.isdecimal() else 1.0
+def _overloaded(detail: str, retry_after: str) -> RegistryUnavailable:
+    # The header may also be a date; then the registry is asked again as if it had named no pause.
+    if retry_after.isdecimal():
+        return _PauseAsked(detail, retry_after_s=float(retry_after))
+    return RegistryUnavailable(detail)
 
 
 def _parsed(text: str) -> httpx.URL:
