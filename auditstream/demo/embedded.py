@@ -1,0 +1,129 @@
+"""Kafka, registry and ClickHouse inside this process, reachable from other terminals on the loopback interface."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+from confluent_kafka import Producer
+
+from auditstream.settings import Settings, load_settings
+from schemas.columns import avro_schema
+from schemas.registry import Registry, open_registry, value_subject
+from schemas.registry.serving import RegistryServer
+from schemas.settings import RegistrySettings
+from sinks.connection import Connections
+from sinks.migrate import Migrator
+from sinks.served import LOOPBACK, Server
+from sinks.served_engine import Engine
+
+DATABASE = "auditstream"
+EVENTS_TOPIC, ACTORS_TOPIC = "audit.events", "audit.actors"
+_BROKERS = 1
+_METADATA_TIMEOUT_S = 10.0
+
+
+class EmbeddedPlatform:
+    """What a platform has around auditstream, for one process and its visitors.
+
+    librdkafka's mock cluster stands for Kafka, a registry in memory for the schema registry, and chdb, which is
+    ClickHouse's real engine, keeps its data on disk. None of it is made for production.
+
+    Attributes:
+        settings: Settings of a worker in this process.
+        registry: The registry.
+        database_url: Where ClickHouse's HTTP interface is served to others.
+        registry_url: Where the registry is served to others.
+    """
+
+    settings: Settings
+    registry: Registry
+
+    def __init__(self, directory: Path) -> None:
+        """Plan the platform.
+
+        Args:
+            directory: Directory of the database, created when missing.
+        """
+        self._directory = directory
+        self._stack = ExitStack()
+        self.database_url = self.registry_url = ""
+
+    def __enter__(self) -> EmbeddedPlatform:
+        """Start everything, register the schemas, create the tables."""
+        bootstrap = self._start_kafka()
+        self.registry = open_registry(RegistrySettings(url="mock://demo"))
+        for topic, schema in ((EVENTS_TOPIC, "audit_event"), (ACTORS_TOPIC, "actor")):
+            self.registry.register(value_subject(topic), avro_schema(schema, 1))
+        self.settings = load_settings(
+            kafka={"bootstrap_servers": bootstrap, "events_topic": EVENTS_TOPIC, "actors_topic": ACTORS_TOPIC},
+            registry={"url": "mock://demo"},
+            clickhouse={"interface": "chdb", "path": self._directory, "database": DATABASE},
+            worker={"http_port": 0, "batch_age_s": 0.5, "group_id": "demo"},
+        )
+        self._migrate()
+        self._serve()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop everything."""
+        self._stack.__exit__(kind, error, trace)
+
+    def _start_kafka(self) -> str:
+        # The cluster lives as long as this client, which is never used otherwise.
+        self._cluster = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": _BROKERS, "log_level": 3})
+        for topic in (EVENTS_TOPIC, ACTORS_TOPIC):
+            self._cluster.list_topics(topic, timeout=_METADATA_TIMEOUT_S)  # asking makes it
+        broker = next(iter(self._cluster.list_topics(timeout=_METADATA_TIMEOUT_S).brokers.values()))
+        return f"{broker.host}:{broker.port}"
+
+    def _migrate(self) -> None:
+        connections = Connections(self.settings.clickhouse)
+        try:
+            Migrator(connections).migrate()
+        finally:
+            connections.close()
+
+    def _serve(self) -> None:
+        registry = RegistryServer(self.registry)
+        self._stack.callback(registry.close)
+        self.registry_url = registry.url
+        engine = Engine(self._directory)
+        self._stack.callback(engine.close)
+        server = Server(engine, 0, None)
+        self._stack.callback(server.server_close)
+        self._stack.callback(server.shutdown)
+        threading.Thread(target=server.serve_forever, name="database", daemon=True).start()
+        self.database_url = f"http://{LOOPBACK}:{server.port}"
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables with which commands in another terminal use this platform."""
+        host, _, port = self.database_url.removeprefix("http://").partition(":")
+        return {
+            "AUDITSTREAM_KAFKA_BOOTSTRAP_SERVERS": self.settings.kafka.bootstrap_servers,
+            "AUDITSTREAM_REGISTRY_URL": self.registry_url,
+            "AUDITSTREAM_CLICKHOUSE_HOST": host,
+            "AUDITSTREAM_CLICKHOUSE_PORT": port,
+        }
+
+    def write_ready_file(self, file: Path, metrics_port: int) -> None:
+        """Write the addresses as JSON, whole or not at all."""
+        addresses = {
+            "kafka": self.settings.kafka.bootstrap_servers,
+            "registry": self.registry_url,
+            "clickhouse": self.database_url,
+            "database": DATABASE,
+            "database_path": str(self._directory.resolve()),
+            "metrics": f"http://127.0.0.1:{metrics_port}/metrics",
+            "environment": self.environment(),
+            "pid": os.getpid(),
+        }
+        part = file.with_name(f"{file.name}.part")
+        part.write_text(json.dumps(addresses, indent=2) + "\n", encoding="utf-8")
+        part.replace(file)
