@@ -23,13 +23,13 @@ class ControlledProcess:
     """One command as a process that can be started again and again; its output is appended to one log file."""
 
     def __init__(
-        self, name: str, argv: Sequence[str | Path], *, directory: Path, environment: Mapping[str, str] | None = None
+        self, name: str, argv: Sequence[object], *, directory: Path, environment: Mapping[str, str] | None = None
     ) -> None:
         """Describe the process without starting it.
 
         Args:
             name: Name for messages and the log file.
-            argv: Program and arguments.
+            argv: Program and arguments; paths and numbers are written as text.
             directory: Existing directory to run in; the log is ``<name>.log`` there.
             environment: Variables beside those of this process.
         """
@@ -168,7 +168,7 @@ class Processes:
         self._mine: list[ControlledProcess] = []
 
     def start(
-        self, name: str, argv: Sequence[str | Path], *, environment: Mapping[str, str] | None = None
+        self, name: str, argv: Sequence[object], *, environment: Mapping[str, str] | None = None
     ) -> ControlledProcess:
         """Start a command; a name that is in use gets a number."""
         taken = {p.name for p in self._mine}
