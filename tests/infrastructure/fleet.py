@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 
+from infrastructure.ports import wait_until
 from infrastructure.processes import ControlledProcess, Processes
 from sinks.settings import ClickHouseSettings
 
@@ -91,11 +92,17 @@ class Fleet:
         self._frozen.discard(worker)
 
     def leave_one(self) -> int:
-        """Stop a random worker calmly; return its exit code."""
-        return self._random.choice(self.running()).terminate(60.0)
+        """Stop a random worker that has joined the group calmly; return its exit code."""
+        wait_until(lambda: bool(self._joined()), timeout_s=60.0, what="a worker that has joined")
+        return self._random.choice(self._joined()).terminate(60.0)
+
+    def _joined(self) -> list[ControlledProcess]:
+        # Before that a process has no handler for the signal yet, and nothing to leave.
+        return [w for w in self.running() if "worker_started" in w.log_text()]
 
     def stop(self) -> list[int]:
         """Stop all workers calmly; return the exit codes of those that were running."""
+        wait_until(lambda: len(self._joined()) == len(self.running()), timeout_s=60.0, what="the last workers to join")
         return [w.terminate(60.0) for w in self.workers if w.running]
 
     def crashed(self) -> list[str]:

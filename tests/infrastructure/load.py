@@ -87,6 +87,7 @@ class Load(threading.Thread):
             if self._rate and number % 100 == 0:
                 time.sleep(max(0.0, started + number / self._rate - time.monotonic()))
         self._producer.flush(60.0)
+        del self._producer  # a client that outlives its broker complains on standard error
 
     def _produce(self, event: Generated) -> None:
         def report(error: KafkaError | None, message: Message) -> None:
