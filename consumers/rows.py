@@ -124,9 +124,8 @@ def payload_table(events: pa.Table, accepted: Accepted, enriched: Enriched, payl
     bodies = {path: accepted.columns[path] for path in sorted(BODIES)}
     rows = np.flatnonzero(_any_filled(list(bodies.values()), len(accepted.positions))).astype(np.int32)
     days = shorter(enriched.retained.days, payload_days)[rows]
-    arrays = {
-        c.name: select_rows(_one(events[c.name]), rows) for c in payload_columns() if c.name in events.column_names
-    }
+    shared = set(events.column_names)
+    arrays = {c.name: select_rows(_one(events[c.name]), rows) for c in payload_columns() if c.name in shared}
     arrays |= {c.name: select_rows(bodies[c.path], rows) for c in payload_columns() if c.path in BODIES}
     arrays["retention_days"] = number_array(days, pa.uint16())
     arrays["expires_at"] = number_array(expires_ms(_base_ms(accepted)[rows], days), _MILLIS)

@@ -270,7 +270,7 @@ def test_plain_addresses_are_accepted(decoder: Decoder, ip: str) -> None:
         "1.2.3.4/32",
         "localhost",
         "1.2.3.4\0",
-        "١.٢.٣.٤",
+        "\u0661.2.3.4",
         ":::",
         "x" * 400,
     ],
