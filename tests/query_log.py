@@ -64,6 +64,15 @@ class Log:
         self._next[place], self._digest[place] = range_.next_offset, manifest.sha256
         return range_
 
+    def clear(self) -> None:
+        """Empty all tables, for the next test; their tokens are forgotten with the rows."""
+        connections = Connections(self.settings)
+        for table in ("audit_events", "audit_payloads", "dead_letters", "ingest_batches", "actors"):
+            connections.command(f"TRUNCATE TABLE {self.settings.database}.{table}")
+        connections.close()
+        self._next.clear()
+        self._digest.clear()
+
     def offsets(self, text: str) -> list[int]:
         """Return the offsets of the events that a question in text form matches, ascending."""
         rows = self.reader.page(asked(text), limit=1000, fields=["kafka_offset"]).rows

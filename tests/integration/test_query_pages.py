@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from infrastructure.clickhouse import fresh_database
 from query import (
     START,
     DatabaseNotReady,
@@ -36,10 +38,16 @@ from sinks.testing import batch
 OTHER_TOPIC = UUID("5f0a4f0e-0000-4000-8000-00000000000b")
 
 
-@pytest.fixture
-def log(chdb_settings: ClickHouseSettings) -> Iterator[Log]:
-    with open_log(chdb_settings) as opened:
+@pytest.fixture(scope="module")
+def tables(chdb_path: Path) -> Iterator[Log]:
+    with open_log(fresh_database(ClickHouseSettings(interface="chdb", path=chdb_path))) as opened:
         yield opened
+
+
+@pytest.fixture
+def log(tables: Log) -> Log:
+    tables.clear()
+    return tables
 
 
 def walk(log: Log, question: Question, limit: int) -> list[tuple[int, int]]:
