@@ -14,10 +14,10 @@ from click.testing import CliRunner
 from auditstream import __version__
 from auditstream.cli import COMMANDS, cli
 
-EXISTING = [name for name, entry in COMMANDS.items() if importlib.util.find_spec(entry.target.partition(":")[0])]
-
 
 def _command(name: str) -> click.Command:
+    if importlib.util.find_spec(COMMANDS[name].target.partition(":")[0]) is None:
+        pytest.skip(f"auditstream {name} is planned")
     command = cli.get_command(click.Context(cli), name)
     assert isinstance(command, click.Command)
     return command
@@ -31,17 +31,16 @@ def _leaves(command: click.Command, path: tuple[str, ...]) -> list[tuple[str, ..
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_is_where_the_table_says(name: str) -> None:
-    if name not in EXISTING:
-        pytest.skip(f"auditstream {name} is planned")
     assert _command(name).name == name
 
 
-@pytest.mark.parametrize("path", [leaf for name in EXISTING for leaf in _leaves(_command(name), (name,))], ids=" ".join)
-def test_a_command_has_a_help_with_an_example_of_its_use(path: tuple[str, ...]) -> None:
-    result = CliRunner().invoke(cli, [*path, "--help"], catch_exceptions=False)
-    assert result.exit_code == 0
-    example = result.output.partition("Example")[2]
-    assert f"auditstream {path[0]}" in example, result.output
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_and_its_subcommands_have_a_help_with_an_example_of_their_use(name: str) -> None:
+    for path in _leaves(_command(name), (name,)):
+        result = CliRunner().invoke(cli, [*path, "--help"], catch_exceptions=False)
+        assert result.exit_code == 0
+        example = result.output.partition("Example")[2]
+        assert f"auditstream {name}" in example, result.output
 
 
 def test_the_help_lists_every_command_with_a_sentence() -> None:
