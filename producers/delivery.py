@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
@@ -22,6 +23,8 @@ Headers = Sequence[tuple[str, bytes]]
 OnDone = Callable[["SendFailure | None"], None]
 
 _POLL_S = 0.05
+#: Seconds in which the same problem is not logged again.
+_QUIET_S = 30.0
 #: The broker refuses these for what the message is; sending it again cannot help.
 _REJECTED = frozenset(
     {
@@ -78,7 +81,8 @@ def client_properties(kafka: KafkaSettings, settings: ProducerSettings, *, give_
         "queue.buffering.max.messages": settings.queue_events,
         "queue.buffering.max.kbytes": max(1, settings.queue_bytes // 1024),
         "message.max.bytes": settings.message_bytes,
-        "topic.metadata.refresh.interval.ms": 60_000,
+        # Level critical: what goes wrong comes through the error callback, which does not repeat itself four times a second.
+        "log_level": 2,
         # Java's clients hash the same way, so that a key has one partition whatever language its service is written in.
         "partitioner": "murmur2_random",
     }
@@ -112,6 +116,7 @@ class KafkaSender:
         self._properties, self._on_tick = dict(properties), on_tick
         self._stop = threading.Event()
         self._fatal = threading.Event()
+        self._told: dict[int, float] = {}
         self._refused: deque[tuple[OnDone, SendFailure]] = deque()
         self._client = self._start()
         self._thread = threading.Thread(target=self._serve, name="auditstream-delivery", daemon=True)
@@ -168,6 +173,10 @@ class KafkaSender:
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
             self._fatal.set()
+        now, last = time.monotonic(), self._told.get(error.code(), -_QUIET_S)
+        if now - last < _QUIET_S:
+            return
+        self._told[error.code()] = now
         _log.warning("kafka client reports a problem", error=error.name(), detail=error.str(), fatal=error.fatal())
 
     def _serve(self) -> None:
