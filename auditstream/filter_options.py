@@ -19,6 +19,7 @@ from query.filters import Filter, all_filters
 from query.period import Clock, parse_zone
 from query.question import Question, SortName
 from query.syntax import parse
+from schemas.errors import CatalogueError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -180,9 +181,12 @@ def _is_period(part: Expression) -> bool:
 
 @contextmanager
 def reported_errors() -> Iterator[None]:
-    """Print what a read raises and end with 2 when the question is wrong, else with 1."""
+    """Print what a read raises and end with 2 when the question or the catalogue's files are wrong, else with 1."""
     try:
         yield
+    except CatalogueError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
     except QueryError as error:
         click.echo(f"Error: {escape_text(str(error))}", err=True)
         if isinstance(error, DatabaseUnreachable):

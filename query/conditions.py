@@ -7,7 +7,6 @@ means nothing to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import TypeAlias
 from uuid import UUID
 
@@ -17,8 +16,6 @@ from query.period import Clock, parse_moment
 
 #: Text of a value, where its parameters go, the clock for times -> SQL condition.
 Build: TypeAlias = Callable[[str, Parameters, Clock], str]
-
-_MAPPED = IPv6Network("::ffff:0:0/96")
 
 
 class UnknownChoice(ValueError):
@@ -143,101 +140,6 @@ def known(build: Build) -> Build:
         return f"ifNull({build(text, parameters, clock)}, 0)"
 
     return build_known
-
-
-def network(column: str) -> Build:
-    """Match an address or all of a network, of IP version 4 or 6; ``none`` matches rows without address."""
-
-    def build(text: str, parameters: Parameters, clock: Clock) -> str:
-        del clock
-        if text == "none":
-            return f"{column} = {parameters.bind('::', 'IPv6')}"
-        found = parse_network(text)
-        if found.prefixlen == found.max_prefixlen:
-            return f"{column} = {parameters.bind(str(mapped(found)[0]), 'IPv6')}"
-        return _in_network(column, found, parameters)
-
-    return build
-
-
-def parse_network(text: str) -> IPv4Network | IPv6Network:
-    """Parse an address or a network.
-
-    Raises:
-        ValueError: It is neither, or has bits set behind its prefix; the message says which.
-    """
-    if "%" in text:
-        raise ValueError("an address with a zone is not stored")
-    try:
-        return ip_network(text)
-    except ValueError:
-        pass
-    try:
-        whole = ip_network(text, strict=False)
-    except ValueError:
-        raise ValueError("this is no address or network") from None
-    raise ValueError(f"bits are set behind the prefix, the network is {whole}")
-
-
-def mapped(found: IPv4Network | IPv6Network) -> tuple[IPv6Address, IPv6Address]:
-    """Return the first and last address of a network as stored: version 4 as ``::ffff:a.b.c.d``."""
-    base = int(_MAPPED.network_address) if found.version == 4 else 0
-    return IPv6Address(base + int(found[0])), IPv6Address(base + int(found[-1]))
-
-
-def _in_network(column: str, found: IPv4Network | IPv6Network, parameters: Parameters) -> str:
-    first, last = (parameters.bind(str(a), "IPv6") for a in mapped(found))
-    inside = f"{column} BETWEEN {first} AND {last}"
-    if found.version == 4 or not found.supernet_of(_MAPPED):
-        return f"({inside})"
-    # A version 6 network this wide spans the place where version 4 addresses are kept, and `::` for none.
-    low, high, none = (parameters.bind(a, "IPv6") for a in ("::ffff:0:0", "::ffff:255.255.255.255", "::"))
-    return f"({inside} AND NOT ({column} BETWEEN {low} AND {high}) AND {column} != {none})"
-
-
-def typed_object(type_column: str, id_column: str) -> Build:
-    """Match an object given as ``type/id``."""
-
-    def build(text: str, parameters: Parameters, clock: Clock) -> str:
-        del clock
-        kind, id_ = split_object(text)
-        return f"({type_column} = {parameters.text(kind)} AND {id_column} = {parameters.text(id_)})"
-
-    return build
-
-
-def involved_object() -> Build:
-    """Match an object given as ``type/id`` or as ``id`` of any type: main target, further target or parent."""
-
-    def build(text: str, parameters: Parameters, clock: Clock) -> str:
-        del clock
-        value = parameters.text(text)
-        found = [f"target_id = {value}", f"has(`targets.id`, {value})", f"parent_id = {value}"]
-        # An id may hold a slash itself, so that the text is looked for as a whole too.
-        return either([*found, *(_typed_anywhere(text, parameters) if "/" in text else ())])
-
-    return build
-
-
-def _typed_anywhere(text: str, parameters: Parameters) -> tuple[str, ...]:
-    kind, id_ = map(parameters.text, split_object(text))
-    return (
-        f"(target_type = {kind} AND target_id = {id_})",
-        f"arrayExists((t, i) -> t = {kind} AND i = {id_}, `targets.type`, `targets.id`)",
-        f"(parent_type = {kind} AND parent_id = {id_})",
-    )
-
-
-def split_object(text: str) -> tuple[str, str]:
-    """Split ``type/id`` at its first slash.
-
-    Raises:
-        ValueError: There is no slash.
-    """
-    kind, slash, id_ = text.partition("/")
-    if not slash:
-        raise ValueError("the type is missing")
-    return kind, id_
 
 
 def entry(column: str) -> Build:

@@ -9,6 +9,8 @@ from typing import Any
 
 from query import conditions as kind
 from query.conditions import Build
+from query.networks import network
+from query.objects import involved_object, typed_object
 from query.period import EXPECTED as TIME
 from schemas.columns import avro_schema, column_name
 
@@ -125,7 +127,7 @@ def _who() -> Iterator[Filter]:
 
 def _where() -> Iterator[Filter]:
     networks = "an address or network such as 203.0.113.7, 10.0.0.0/8 or 2001:db8::/32, or none"
-    yield Filter("ip", "Client address, or a network that holds it.", networks, kind.network("ip"), ("network",))
+    yield Filter("ip", "Client address, or a network that holds it.", networks, network("ip"), ("network",))
     yield Filter("ip_kind", "Kind of the address: public, private, …", _TEXT, kind.exact("ip_kind"))
     yield Filter(
         "country", "Country of the address.", "two letters (ISO 3166-1)", kind.country("geo_country"), ("geo_country",)
@@ -141,14 +143,14 @@ def _about() -> Iterator[Filter]:
         "object",
         "Object involved: main target, further target or parent.",
         f"{_OBJECT}, or an id",
-        kind.involved_object(),
+        involved_object(),
     )
-    main = kind.typed_object("target_type", "target_id")
+    main = typed_object("target_type", "target_id")
     yield Filter("target", "Main target.", _OBJECT, main)
     yield _exact("object_type", "target_type", "Type of the main target.", "target_type", expected=_TEXT)
     yield _exact("object_id", "target_id", "Id of the main target.", "target_id")
     yield Filter("object_name", "Name of the main target.", _NAME, kind.folded("target_name"), ("target_name",))
-    yield Filter("parent", "Parent of the main target.", _OBJECT, kind.typed_object("parent_type", "parent_id"))
+    yield Filter("parent", "Parent of the main target.", _OBJECT, typed_object("parent_type", "parent_id"))
     yield _exact("parent_type", "parent_type", "Type of the parent.", expected=_TEXT)
     yield _exact("parent_id", "parent_id", "Id of the parent.")
     yield _exact("tenant", "tenant_id", "Tenant.", "tenant_id", "account")

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from query.condition import condition, find_filter
-from query.conditions import parse_network
 from query.database import Database
 from query.expression import All, Term
+from query.networks import parse_network
 from query.parameters import Parameters
 from query.question import Question
 

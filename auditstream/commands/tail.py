@@ -79,7 +79,8 @@ class Follower:
         reader: Where to read.
         question: Which events.
         fields: Their fields.
-        position: How far it has come: behind the last event that was taken, or everything looked at.
+        position: How far it has come. It moves when all events of a step were taken, so that whoever goes on from it
+            may see some events again and misses none.
         interval_s: Seconds between looks when nothing further has arrived.
         once: End when everything that has arrived was yielded.
         stop: Set it to end.
@@ -103,7 +104,7 @@ class Follower:
                 self.stop.wait(wait_s)
                 continue
             yield from step.rows
-            # Only now: an event counts as read when its successor is asked for.
+            # Only now: were it moved first, what a broken pipe did not take would be lost to whoever goes on.
             self.position, wait_s = step.position, self.interval_s
             sys.stdout.flush()
             if not step.caught_up:

@@ -168,6 +168,18 @@ def test_a_database_that_is_away_or_empty_ends_with_1_and_says_what_to_do(
         assert (away.exit_code, "Is the database running" in away.stderr) == (1, True)
 
 
+def test_a_wrong_catalogue_file_ends_with_2_and_is_named(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "more.toml"
+    file.write_text("no toml at all")
+    configuration = tmp_path / "auditstream.toml"
+    configuration.write_text(f"[catalogue]\nfiles = ['{file}']\n")
+    monkeypatch.setenv("AUDITSTREAM_CONFIG", str(configuration))
+    result = run("query")
+    assert (result.exit_code, str(file) in result.stderr) == (2, True)
+
+
 def test_all_filters_are_listed() -> None:
     text = run("query", "--filters").stdout
     for found in all_filters():
