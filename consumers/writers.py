@@ -66,6 +66,7 @@ class Writers:
         try:
             self._decoder.add_writer(schema_id, self._writer_schema(schema_id))
         except schema_errors.SchemaNotFound:
+            self._forget_old_answers()
             self._missing[schema_id] = self._clock() + NOT_FOUND_TTL_S
             return _not_found(schema_id)
         except (
@@ -79,6 +80,11 @@ class Writers:
             return self._unreadable[schema_id]
         self._missing.pop(schema_id, None)
         return None
+
+    def _forget_old_answers(self) -> None:
+        # Garbage that begins like a frame brings ids without end.
+        now = self._clock()
+        self._missing = {schema_id: until for schema_id, until in self._missing.items() if now < until}
 
 
 def _not_found(schema_id: int) -> tuple[str, str]:
