@@ -39,7 +39,7 @@ class ActorCard(NamedTuple):
         """Read a decoded ``Actor`` record; strings that many cards share are kept once."""
         texts = {name: str(record.get(name) or "") for name in cls._fields if name != "roles"}
         roles = record.get("roles")
-        shared = {name: sys.intern(texts[name]) for name in ("department", "status", "avatar_url")}
+        shared = {name: sys.intern(texts[name]) for name in ("department", "status")}
         names = (sys.intern(str(role)) for role in roles) if isinstance(roles, Iterable) else ()
         return cls(**(texts | shared), roles=tuple(names))
 

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-import netaddr  # type: ignore[import-untyped]  # comes with mmdb-writer, which wants its sets; no stubs
+import netaddr
 import pyarrow as pa
 import pytest
 from mmdb_writer import MMDBWriter
