@@ -1,0 +1,90 @@
+"""The compiled interpreter as the rest of the decoder calls it: loaded or compiled once per process."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from consumers.decode.kernel import build
+from consumers.decode.machine import Machine, Span
+
+_log = structlog.get_logger(__name__)
+#: Modules whose source ends up in the machine code.
+COMPILED_MODULES = ("errors", "framing", "jit", "kernel", "machine", "memory", "opcodes", "text", "values")
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """How the machine code came to be.
+
+    Attributes:
+        compiled: It was compiled; else it was found on disk, or in memory already.
+        seconds: How long that took.
+    """
+
+    compiled: bool
+    seconds: float
+
+
+@cache
+def revision() -> int:
+    """Return a digest of the sources of the machine code, 32 bits."""
+    digest = 0
+    for module in COMPILED_MODULES:
+        digest = zlib.crc32((Path(__file__).parent / f"{module}.py").read_bytes(), digest)
+    return digest
+
+
+@cache
+def _function() -> Callable[[Machine, int, int, int], int]:
+    return build(revision())
+
+
+def decode_messages(machine: Machine, first: int, count: int, column: int) -> int:
+    """Call the compiled function, see ``kernel.build``."""
+    return _function()(machine, first, count, column)
+
+
+def prepare(*, checked: bool = False) -> Preparation:
+    """Load the machine code, or compile it (some ten to thirty seconds), once per process; the log says which.
+
+    Args:
+        checked: The form that checks every access, see ``memory``.
+
+    Returns:
+        What the first call of the process did.
+    """
+    return _prepare_once(checked)
+
+
+@cache
+def _prepare_once(checked: bool) -> Preparation:
+    started = time.monotonic()
+    _log.info("decoder.preparing", checked=checked, note="takes up to a minute when it is not cached")
+    before = _misses()
+    decode_messages(_empty_machine(checked=checked), 0, 0, -1)
+    done = Preparation(_misses() > before, time.monotonic() - started)
+    _log.info("decoder.ready", checked=checked, compiled=done.compiled, seconds=round(done.seconds, 2))
+    return done
+
+
+def _misses() -> int:
+    dispatcher: Any = _function()
+    return int(sum(dispatcher.stats.cache_misses.values()))
+
+
+def _empty_machine(*, checked: bool) -> Machine:
+    # No message: of all buffers only outcome and the payload's slot are touched.
+    import numpy as np  # noqa: PLC0415
+
+    scratch = np.zeros(4, np.int64)
+    room = Span(scratch.ctypes.data, scratch.nbytes)
+    spans = {name: room for name in Machine._fields if name != "guard"}
+    return Machine(guard=room.base if checked else None, **spans)
