@@ -73,7 +73,23 @@ _PATTERNS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "jwt": (("eyj",), r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?"),
     # Prefixes that their issuers publish so that scanners find them: Stripe, GitHub, GitLab, Slack, AWS, Google, SendGrid.
     "key": (
-        ("sk_", "rk_", "pk_", "gh", "glpat-", "xox", "akia", "asia", "aiza", "sg."),
+        (
+            "sk_",
+            "rk_",
+            "pk_",
+            "ghp_",
+            "gho_",
+            "ghu_",
+            "ghs_",
+            "ghr_",
+            "github_pat_",
+            "glpat-",
+            "xox",
+            "akia",
+            "asia",
+            "aiza",
+            "sg.",
+        ),
         r"(?<![A-Za-z0-9])(?:[srp]k_(?:live|test)_[A-Za-z0-9]{10,}|gh[opusr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}"
         r"|glpat-[A-Za-z0-9_-]{16,}|xox[abeoprs]-[A-Za-z0-9-]{10,}|A[KS]IA[A-Z0-9]{16}|AIza[A-Za-z0-9_-]{35}"
         r"|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,})",
@@ -108,7 +124,7 @@ class Pattern:
 
     def may_match(self, text: str, lowered: str) -> bool:
         """Say cheaply whether the pattern can match."""
-        return any(n in lowered for n in self.needles) if self.needles else bool(self.expression.search(text))
+        return _any_in(self.needles, lowered) if self.needles else bool(self.expression.search(text))
 
     def mask(self, text: str, hits: Hits) -> str:
         """Mask every match and count it."""
@@ -138,6 +154,8 @@ class Rules:
         self._part = re.compile("|".join(re.escape(p) for p in self._parts))
         self._word = re.compile(rf"(?<![a-z0-9])(?:{'|'.join(_WORDS)})(?![a-z0-9])")
         self.patterns = _patterns(settings)
+        self._custom = [p for p in self.patterns if not p.needles]
+        self._needles = tuple(n for p in self.patterns for n in p.needles)
         self.cards = "card" not in settings.mask_rules_off
         self.is_secret = lru_cache(maxsize=4096)(self._is_secret)
 
@@ -160,9 +178,10 @@ class Rules:
         lowered = text.lower()
         squashed = squash(lowered)
         return (
-            any(part in squashed for part in self._parts)
-            or (any(word in lowered for word in _WORDS) and self._word.search(lowered) is not None)
-            or any(p.may_match(text, lowered) for p in self.patterns if p.rule != "url_password" or "@" in text)
+            _any_in(self._parts, squashed)
+            or (_any_in(_WORDS, lowered) and self._word.search(lowered) is not None)
+            or (_any_in(self._needles, lowered) and any(p.may_match(text, lowered) for p in self.patterns))
+            or any(p.may_match(text, lowered) for p in self._custom)
         )
 
     def mask_patterns(self, text: str, hits: Hits) -> str:
@@ -172,6 +191,14 @@ class Rules:
             if not pattern.needles or pattern.may_match(text, lowered):
                 text = pattern.mask(text, hits)
         return mask_cards(text, MASK, hits) if self.cards and has_long_number(text) else text
+
+
+def _any_in(needles: Sequence[str], text: str) -> bool:
+    # A plain loop: a generator would cost as much again, and this runs for every event.
+    for needle in needles:  # noqa: SIM110
+        if needle in text:
+            return True
+    return False
 
 
 def squash(name: str) -> str:

@@ -105,7 +105,8 @@ class TextMasker:
 
 
 def _replace(match: re.Match[str], group: str, hits: Hits) -> str:
-    if match[group] in ("", MASK):
+    # A masked value at the end of a URL is followed by the URL's fragment.
+    if match[group] in ("", MASK) or match[group].startswith(f"{MASK}#"):
         return match[0]
     hits["name"] = hits.get("name", 0) + 1
     start, end = match.span(group)

@@ -1,4 +1,4 @@
-// Emits one audit event. Arguments: brokers, registry URL, topic, schema file.
+// Emits one audit event. Arguments: brokers, registry URL, topic.
 package main
 
 import (
@@ -17,21 +17,17 @@ import (
 func main() {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if err := run(ctx, os.Args[1], os.Args[2], os.Args[3], os.Args[4]); err != nil {
+	if err := run(ctx, os.Args[1], os.Args[2], os.Args[3]); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, brokers, registry, topic, schemaFile string) error {
-	text, err := os.ReadFile(schemaFile)
+func run(ctx context.Context, brokers, registry, topic string) error {
+	latest, err := latestSchema(ctx, registry, topic+"-value")
 	if err != nil {
 		return err
 	}
-	schema, err := avro.Parse(string(text))
-	if err != nil {
-		return err
-	}
-	id, err := schemaID(ctx, registry, topic+"-value", string(text))
+	schema, err := avro.Parse(latest.Schema.Schema)
 	if err != nil {
 		return err
 	}
@@ -45,7 +41,7 @@ func run(ctx context.Context, brokers, registry, topic, schemaFile string) error
 	}
 	// Magic byte 0 and the schema id in four bytes, then the Avro body.
 	var header sr.ConfluentHeader
-	value, err := header.AppendEncode(nil, id, nil)
+	value, err := header.AppendEncode(nil, latest.ID, nil)
 	if err != nil {
 		return err
 	}
@@ -63,14 +59,13 @@ func run(ctx context.Context, brokers, registry, topic, schemaFile string) error
 	return nil
 }
 
-// schemaID asks for the id of a registered schema; CreateSchema instead would register it.
-func schemaID(ctx context.Context, registry, subject, schema string) (int, error) {
+// latestSchema asks for the newest schema of a subject and its id; writing with what the registry has cannot miss it.
+func latestSchema(ctx context.Context, registry, subject string) (sr.SubjectSchema, error) {
 	client, err := sr.NewClient(sr.URLs(registry))
 	if err != nil {
-		return 0, err
+		return sr.SubjectSchema{}, err
 	}
-	found, err := client.LookupSchema(ctx, subject, sr.Schema{Schema: schema})
-	return found.ID, err
+	return client.SchemaByVersion(ctx, subject, -1)
 }
 
 // newEvent starts from the schema's defaults, because the encoder wants every field.

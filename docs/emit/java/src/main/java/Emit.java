@@ -1,3 +1,4 @@
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.ByteArrayOutputStream;
 import java.io.DataOutputStream;
@@ -6,8 +7,6 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.Map;
@@ -25,13 +24,12 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
-/** Emits one audit event. Arguments: brokers, registry URL, topic, schema file. */
+/** Emits one audit event. Arguments: brokers, registry URL, topic. */
 public final class Emit {
-    private static final ObjectMapper JSON = new ObjectMapper();
-
     public static void main(String[] args) throws Exception {
-        Schema schema = new Schema.Parser().parse(Files.readString(Path.of(args[3])));
-        int schemaId = schemaId(args[1], args[2] + "-value", schema);
+        JsonNode latest = latest(args[1], args[2] + "-value");
+        Schema schema = new Schema.Parser().parse(latest.get("schema").asText());
+        int schemaId = latest.get("id").asInt();
         GenericRecord event = event(schema);
         String key = event.get("tenant_id") + "/campaign/" + event.get("target_id");
         try (var producer = new KafkaProducer<byte[], byte[]>(properties(args[0]))) {
@@ -59,18 +57,14 @@ public final class Emit {
                 .build();
     }
 
-    /** Asks for the id of a registered schema; POST to /subjects/SUBJECT/versions instead would register it. */
-    private static int schemaId(String registry, String subject, Schema schema) throws Exception {
-        String body = JSON.writeValueAsString(Map.of("schema", schema.toString()));
-        var request = HttpRequest.newBuilder(URI.create(registry + "/subjects/" + subject))
-                .header("Content-Type", "application/vnd.schemaregistry.v1+json")
-                .POST(HttpRequest.BodyPublishers.ofString(body))
-                .build();
+    /** Asks for the newest schema of a subject and its id; writing with what the registry has cannot miss it. */
+    private static JsonNode latest(String registry, String subject) throws Exception {
+        var request = HttpRequest.newBuilder(URI.create(registry + "/subjects/" + subject + "/versions/latest")).build();
         HttpResponse<String> answer = HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString());
         if (answer.statusCode() != 200) {
             throw new IllegalStateException("registry answered " + answer.statusCode() + ": " + answer.body());
         }
-        return JSON.readTree(answer.body()).get("id").asInt();
+        return new ObjectMapper().readTree(answer.body());
     }
 
     /** Magic byte 0, the schema id in four bytes, the Avro body. */
