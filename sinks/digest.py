@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,11 @@ from sinks.sink import DayDigest
 
 ROWS_MAGIC = b"auditstream-rows-1\0"
 MILLIS_PER_DAY = 86_400_000
+LOW_CARDINALITY = "LowCardinality(String)"
+#: Stands for an empty text among the hashes of texts.
+NO_TEXT = bytes(16)
+#: Stands for values that are all the default of their type, where they cannot be left out.
+ALL_DEFAULT = b"0"
 
 Vector = npt.NDArray[Any]
 Part = bytes | memoryview
@@ -35,13 +40,15 @@ def digest_by_day(rows: pa.Table, columns: Sequence[Column]) -> tuple[DayDigest,
     if rows.num_rows == 0:
         return ()
     flat = {c.name: flatten(rows[c.name]) for c in columns}
-    millis = flat["expires_at"].cast(pa.int64()).to_numpy(zero_copy_only=False)
-    days = millis // MILLIS_PER_DAY
-    pieces = _Pieces(columns, flat)
-    if days[0] == days[-1] and (days == days[0]).all():
-        return (pieces.digest(int(days[0]), None, rows.num_rows),)
-    groups = ((int(day), np.flatnonzero(days == day)) for day in np.unique(days))
-    return tuple(pieces.digest(day, indices, len(indices)) for day, indices in groups)
+    days = flat["expires_at"].cast(pa.int64()).to_numpy(zero_copy_only=False) // MILLIS_PER_DAY
+    order = None if (days == days[0]).all() else np.argsort(days, kind="stable")
+    pieces = _Pieces(columns, flat, order)
+    ordered = days if order is None else days[order]
+    starts = [0, *(np.flatnonzero(np.diff(ordered)) + 1).tolist()]
+    return tuple(
+        pieces.digest(int(ordered[start]), start, stop)
+        for start, stop in zip(starts, [*starts[1:], rows.num_rows], strict=True)
+    )
 
 
 def flatten(column: pa.ChunkedArray | pa.Array) -> pa.Array:
@@ -54,35 +61,72 @@ def flatten(column: pa.ChunkedArray | pa.Array) -> pa.Array:
 
 
 class _Pieces:
-    """The columns of a batch, those with one and the same value in every row encoded once for all days."""
+    """The columns of a batch, sorted by day; those with one and the same value in every row are encoded once."""
 
-    def __init__(self, columns: Sequence[Column], flat: dict[str, pa.Array]) -> None:
-        self._fixed: list[Part | None] = []
-        self._varying: list[tuple[int, Column, pa.Array]] = []
+    def __init__(self, columns: Sequence[Column], flat: Mapping[str, pa.Array], order: Vector | None) -> None:
+        self._fixed: list[bytes] = []
+        self._varying: list[tuple[int, Column, pa.Array | Vector]] = []
+        taken = None if order is None else pa.array(order)
         for position, column in enumerate(sorted(columns, key=lambda c: c.name.encode())):
             array = flat[column.name]
-            same = _same_everywhere(array)
-            self._fixed.append(b"".join(_column(column, array.slice(0, 1))) if same else None)
+            if column.clickhouse_type == LOW_CARDINALITY:
+                same, values = _value_hashes(array, order)
+            else:
+                same = _same_everywhere(array)
+                values = array.slice(0, 1) if same else array if taken is None else array.take(taken)
+            self._fixed.append(_column(column, values) if same else b"")
             if not same:
-                self._varying.append((position, column, array))
+                self._varying.append((position, column, values))
 
-    def digest(self, day: int, indices: Vector | None, rows: int) -> DayDigest:
-        parts: list[Part | None] = list(self._fixed)
-        for position, column, array in self._varying:
-            own = array if indices is None else array.take(pa.array(indices))
-            parts[position] = b"".join(_column(column, own))
-        sha = hashlib.sha256(ROWS_MAGIC + struct.pack("<iQ", day, rows))
-        sha.update(b"".join(p for p in parts if p))
-        return DayDigest(day, rows, sha.digest())
+    def digest(self, day: int, start: int, stop: int) -> DayDigest:
+        """Digest the rows of one day, ``start`` to ``stop`` of the sorted rows."""
+        parts = list(self._fixed)
+        for position, column, values in self._varying:
+            own = values[start:stop] if isinstance(values, np.ndarray) else values.slice(start, stop - start)
+            parts[position] = _column(column, own)
+        sha = hashlib.sha256(ROWS_MAGIC + struct.pack("<iQ", day, stop - start))
+        for part in parts:
+            sha.update(part)
+        return DayDigest(day, stop - start, sha.digest())
+
+
+def _value_hashes(array: pa.Array, order: Vector | None) -> tuple[bool, Vector]:
+    """Return for each row the start of the SHA-256 of its text, zeros for an empty one; uint64[n, 2].
+
+    Dictionary-encoded text costs one hash per entry that is used, so that columns with few values are cheap; when all
+    rows hold one value, True and one row.
+    """
+    encoded = _without_nulls(array)
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    if _constant(codes):
+        return True, _hashes(encoded.dictionary.take(encoded.indices.slice(0, 1)))
+    used = np.flatnonzero(np.bincount(codes, minlength=len(encoded.dictionary)))
+    table = np.zeros((len(encoded.dictionary), 2), np.uint64)
+    table[used] = _hashes(encoded.dictionary.take(pa.array(used)))
+    # Gathered as complex128, because numpy moves 16-byte elements several times faster than rows of two.
+    gathered = table.view(np.complex128).ravel().take(codes if order is None else codes[order])
+    return False, gathered.view(np.uint64).reshape(-1, 2)
+
+
+def _without_nulls(array: pa.Array) -> pa.DictionaryArray:
+    """Return text dictionary-encoded, with an empty text for null."""
+    encoded = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
+    if encoded.indices.null_count or encoded.dictionary.null_count:
+        encoded = pc.fill_null(encoded.dictionary_decode().cast(pa.binary()), b"").dictionary_encode()
+    return encoded
+
+
+def _hashes(values: pa.Array) -> Vector:
+    digests = (hashlib.sha256(v).digest()[:16] if v else NO_TEXT for v in values.cast(pa.binary()).to_pylist())
+    return np.frombuffer(b"".join(digests), np.uint64).reshape(-1, 2)
 
 
 def _same_everywhere(array: pa.Array) -> bool:
     """Tell cheaply whether all rows hold one value whose canonical form does not depend on the number of rows."""
-    if pa.types.is_dictionary(array.type):
-        codes = array.indices
-        return bool(codes.null_count == 0 and _constant(codes.to_numpy()))
     if array.null_count:
         return bool(array.null_count == len(array))
+    if pa.types.is_dictionary(array.type):
+        return False
     if _is_text(array.type) or _is_nested(array.type):
         return not _lengths(array).any()
     return _constant(_fixed_width(array))
@@ -104,44 +148,38 @@ def _is_nested(kind: pa.DataType) -> bool:
 def _constant(values: Vector) -> bool:
     if len(values) < 2:
         return True
-    if not np.array_equal(values[0], values[-1]):
-        return False
-    return bool((values == values[0]).all())
+    if values.ndim == 1:
+        return bool(values[0] == values[-1] and (values == values[0]).all())
+    return bool((values[0] == values[-1]).all() and (values == values[0]).all())
 
 
-def _column(column: Column, array: pa.Array) -> Iterable[Part]:
-    """Yield the canonical form of one column, nothing when every value is the default of its type."""
-    body = list(
-        _encode(
-            array,
-            dictionary=column.clickhouse_type == "LowCardinality(String)",
-            nullable=column.clickhouse_type.startswith("Nullable("),
-        )
-    )
+def _column(column: Column, values: pa.Array | Vector) -> bytes:
+    """Return the canonical form of one column, nothing when every value is the default of its type."""
+    if isinstance(values, np.ndarray):
+        body = _encode_hashes(values)
+    else:
+        body = _encode(values, nullable=column.clickhouse_type.startswith("Nullable("))
     if not body:
-        return
+        return b""
     name, kind = column.name.encode(), column.clickhouse_type.encode()
-    yield struct.pack("<HH", len(name), len(kind)) + name + kind
-    yield from body
+    return b"".join((struct.pack("<HH", len(name), len(kind)), name, kind, *body))
 
 
-def _encode(array: pa.Array, *, dictionary: bool = False, nullable: bool = False) -> list[Part]:
-    if dictionary:
-        return _encode_dictionary(array)
+def _encode_hashes(hashes: Vector) -> list[Part]:
+    return vector(hashes) if hashes.any() else []
+
+
+def _encode(array: pa.Array, *, nullable: bool = False) -> list[Part]:
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if _is_nested(array.type):
         return _encode_nested(array)
-    validity: list[Part] = []
-    if nullable:
-        valid = array.is_valid().cast(pa.uint8()).to_numpy(zero_copy_only=False)
-        if not valid.any():
-            return []
-        validity = vector(valid)
-    body = _encode_text(array) if _is_text(array.type) else _encode_fixed(array)
-    if nullable:
-        return validity + (body or [b"0"])
-    return body
+    if not nullable:
+        return _encode_text(array) if _is_text(array.type) else _encode_fixed(array)
+    valid = array.is_valid().cast(pa.uint8()).to_numpy(zero_copy_only=False)
+    if not valid.any():
+        return []
+    return [*vector(valid), *(_encode(array) or [ALL_DEFAULT])]
 
 
 def _encode_fixed(array: pa.Array) -> list[Part]:
@@ -158,39 +196,6 @@ def _encode_text(array: pa.Array) -> list[Part]:
     return [*vector(lengths), _text_bytes(array)]
 
 
-def _encode_dictionary(array: pa.Array) -> list[Part]:
-    values, codes = sorted_dictionary(array)
-    if len(values) == 1 and values[0] == b"":
-        return []
-    width = np.uint8 if len(values) <= 1 << 8 else np.uint16 if len(values) <= 1 << 16 else np.uint32
-    lengths = np.fromiter(map(len, values), np.uint32, len(values))
-    return [
-        struct.pack("<I", len(values)),
-        lengths.astype("<u4").tobytes(),
-        b"".join(values),
-        *vector(codes.astype(width)),
-    ]
-
-
-def sorted_dictionary(array: pa.Array) -> tuple[list[bytes], Vector]:
-    """Return the distinct values of a text array, sorted by their bytes, and the position of each row's value.
-
-    Args:
-        array: Text, dictionary-encoded or not; null counts as empty.
-    """
-    encoded = array if pa.types.is_dictionary(array.type) else array.cast(pa.binary()).dictionary_encode()
-    if array.null_count or encoded.dictionary.null_count:
-        encoded = pc.fill_null(encoded.dictionary_decode().cast(pa.binary()), b"").dictionary_encode()
-    codes = encoded.indices.to_numpy(zero_copy_only=False)
-    used = np.flatnonzero(np.bincount(codes, minlength=len(encoded.dictionary)))
-    values: list[bytes] = encoded.dictionary.take(pa.array(used)).cast(pa.binary()).to_pylist()
-    distinct = sorted(set(values))
-    rank = {value: position for position, value in enumerate(distinct)}
-    remap = np.zeros(len(encoded.dictionary), np.uint32)
-    remap[used] = [rank[v] for v in values]
-    return distinct, remap[codes]
-
-
 def _encode_nested(array: pa.Array) -> list[Part]:
     lengths = _lengths(array)
     if not lengths.any():
@@ -205,7 +210,7 @@ def _encode_nested(array: pa.Array) -> list[Part]:
 def _child(values: pa.Array) -> list[Part]:
     """Encode the elements of lists; unlike columns they are never left out, so that their form is unambiguous."""
     valid = values.is_valid().cast(pa.uint8()).to_numpy(zero_copy_only=False)
-    return [*vector(valid), *(_encode(values) or [b"0"])]
+    return [*vector(valid), *(_encode(values) or [ALL_DEFAULT])]
 
 
 def _lengths(array: pa.Array) -> Vector:

@@ -215,9 +215,9 @@ ENGINE = MergeTree
 PARTITION BY
 (
     retention_days,
-    if(retention_days BETWEEN 1 AND 2,
-       toYYYYMMDD(greatest(occurred_at, received_at)),
-       toYYYYMM(greatest(occurred_at, received_at)))
+    multiIf(occurred_at > received_at + toIntervalDay(31), 0,
+            retention_days BETWEEN 1 AND 2, toYYYYMMDD(greatest(occurred_at, received_at)),
+            toYYYYMM(greatest(occurred_at, received_at)))
 )
 ORDER BY (tenant_id, occurred_at, event_id)
 TTL if(retention_days = 0,
