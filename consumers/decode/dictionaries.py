@@ -101,8 +101,8 @@ class Dictionary:
         Args:
             words: Words in it after the batch.
         """
-        if self._array is None or words != self.words:
-            self.words = words
+        self.words = words
+        if self._array is None or words != len(self._array):
             offsets = pa.py_buffer(self._offsets[: words + 1])
             self._array = pa.Array.from_buffers(
                 pa.string(), words, [None, offsets, pa.py_buffer(self._bytes[: self.used_bytes])], 0
