@@ -44,6 +44,7 @@ develop: $(STAMPS)/dev ## install the packages as they lie here instead of the w
 
 docs: $(STAMPS)/wheel ## write the generated pages of docs again
 	$(BIN)/auditstream settings --docs > docs/settings.md
+	$(BIN)/auditstream settings --readme README.md
 	$(BIN)/auditstream catalogue docs --output docs/events.md
 
 # uv resolves for every platform and Python at once; plain pip installs what it wrote. LOCK_ARGS=--upgrade for newer ones.

@@ -65,8 +65,14 @@ LATENCY = "auditstream_event_to_queryable_seconds"
 _COUNTERS: Mapping[CounterName, tuple[str, tuple[str, ...]]] = {
     "auditstream_messages_consumed_total": ("Messages that Kafka handed out.", ()),
     "auditstream_bytes_consumed_total": ("Bytes of their values.", ()),
-    "auditstream_messages_total": ("Messages brought to their end, by fate: stored, dead_lettered, filtered.", ("fate",)),
-    "auditstream_messages_discarded_total": ("Messages dropped unstored, to be read again by the partition's next owner.", ()),
+    "auditstream_messages_total": (
+        "Messages brought to their end, by fate: stored, dead_lettered, filtered.",
+        ("fate",),
+    ),
+    "auditstream_messages_discarded_total": (
+        "Messages dropped unstored, to be read again by the partition's next owner.",
+        (),
+    ),
     "auditstream_offsets_total": ("Offsets covered by finished ranges.", ()),
     "auditstream_offsets_skipped_total": ("Offsets of finished ranges that had no message.", ()),
     "auditstream_offsets_lost_total": ("Offsets deleted by retention before they were read, skipped on request.", ()),
@@ -86,7 +92,10 @@ _GAUGES: Mapping[GaugeName, tuple[str, tuple[str, ...]]] = {
     "auditstream_budget_limit_bytes": ("The memory budget.", ()),
     "auditstream_partitions_assigned": ("Partitions that this worker owns.", ()),
     "auditstream_lag_offsets": ("Offsets between what is stored and the end of the partition.", ("topic", "partition")),
-    "auditstream_lag_seconds": ("Age of the oldest message that was fetched and is not stored yet.", ("topic", "partition")),
+    "auditstream_lag_seconds": (
+        "Age of the oldest message that was fetched and is not stored yet.",
+        ("topic", "partition"),
+    ),
     "auditstream_actors_known": ("Actor cards in memory.", ()),
     "auditstream_ready": ("1 when the worker makes progress or has nothing to do.", ()),
     "auditstream_build_info": ("Always 1; the version is the label.", ("version",)),
@@ -96,7 +105,11 @@ _HISTOGRAMS: Mapping[HistogramName, tuple[str, tuple[str, ...], tuple[float, ...
     "auditstream_batch_rows": ("Messages of a batch.", (), (1, 10, 100, 1_000, 5_000, 10_000, 20_000, 50_000, 100_000)),
     "auditstream_batch_bytes": ("Bytes of the values of a batch.", (), (1e3, 1e4, 1e5, 1e6, 4e6, 1.6e7, 6.4e7)),
     "auditstream_batch_age_seconds": ("Time from a batch's first message to its commit.", (), _SECONDS),
-    "auditstream_stage_seconds": ("Time of one batch in a stage: decode, validate, enrich, build, insert.", ("stage",), _SECONDS),
+    "auditstream_stage_seconds": (
+        "Time of one batch in a stage: decode, validate, enrich, build, insert.",
+        ("stage",),
+        _SECONDS,
+    ),
     "auditstream_commit_seconds": ("Time of one commit.", (), _SECONDS),
 }
 _LATENCY_BUCKETS = np.array([0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0])

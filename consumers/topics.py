@@ -90,7 +90,9 @@ class BrokerTopics:
             name = error.args[0].name()
             if name not in {"TOPIC_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED"}:
                 raise BrokerUnavailable(name, f"asking for the settings of topic {topic}") from error
-            log.warning("topic_settings_unknown", topic=topic, error=name, hint="grant DescribeConfigs to check cleanup.policy")
+            log.warning(
+                "topic_settings_unknown", topic=topic, error=name, hint="grant DescribeConfigs to check cleanup.policy"
+            )
             return
         if "compact" in policy:
             raise UnusableTopic(topic, policy)

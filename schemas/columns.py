@@ -113,15 +113,32 @@ KAFKA = (
 )
 
 COMPUTED = (
-    _column("clock_skew_ms", "Int64", "computed", "occurred_at minus received_at when the event lies in the future, else 0."),
-    _column("validation_flags", "LowCardinality(String)", "computed", "Comma-separated names of soft findings, in alphabetical order."),
+    _column(
+        "clock_skew_ms", "Int64", "computed", "occurred_at minus received_at when the event lies in the future, else 0."
+    ),
+    _column(
+        "validation_flags",
+        "LowCardinality(String)",
+        "computed",
+        "Comma-separated names of soft findings, in alphabetical order.",
+    ),
     _column("retention_class", "LowCardinality(String)", "computed", "Class that set the retention."),
     _column("retention_days", "UInt16", "computed", "Days kept; 0 is for ever."),
-    _column("expires_at", "DateTime64(3, 'UTC')", "computed", "The row is gone after this time; the latest representable time when kept for ever."),
+    _column(
+        "expires_at",
+        "DateTime64(3, 'UTC')",
+        "computed",
+        "The row is gone after this time; the latest representable time when kept for ever.",
+    ),
 )
 
 ENRICHED = (
-    _column("ip_kind", "LowCardinality(String)", "enriched", "public, private, loopback, link_local, documentation, … or empty without address."),
+    _column(
+        "ip_kind",
+        "LowCardinality(String)",
+        "enriched",
+        "public, private, loopback, link_local, documentation, … or empty without address.",
+    ),
     _column("geo_country", "LowCardinality(String)", "enriched", "ISO 3166-1 country code of the address."),
     _column("geo_region", "LowCardinality(String)", "enriched", "Region of the address."),
     _column("geo_city", "LowCardinality(String)", "enriched", "City of the address."),
@@ -204,7 +221,9 @@ def _field_columns(block: str, field: Mapping[str, Any]) -> Iterator[Column]:
                 inner_kind, inner_null = _nullable(inner["type"])
                 element = _scalar("", inner_kind)
                 element = f"Nullable({element})" if inner_null else element
-                yield Column(f"{name}.{inner['name']}", f"Array({element})", "event", f"{path}.{inner['name']}", inner["doc"])
+                yield Column(
+                    f"{name}.{inner['name']}", f"Array({element})", "event", f"{path}.{inner['name']}", inner["doc"]
+                )
         else:
             element = "String" if name in _UNBOUNDED_LISTS else "LowCardinality(String)"
             yield Column(name, f"Array({element})", "event", path, field["doc"])

@@ -15,16 +15,27 @@ class KafkaSettings(BaseModel):
 
     bootstrap_servers: str = Field("127.0.0.1:9092", description="Comma-separated host:port of brokers.")
     events_topic: str = Field("audit.events", description="Topic of the audit events.")
-    actors_topic: str = Field("audit.actors", description="Compacted topic of the actor directory; empty switches it off.")
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field("PLAINTEXT", description="How connections are secured.")
-    sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field("", description="SASL mechanism, with a SASL protocol.")
+    actors_topic: str = Field(
+        "audit.actors", description="Compacted topic of the actor directory; empty switches it off."
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How connections are secured."
+    )
+    sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
+        "", description="SASL mechanism, with a SASL protocol."
+    )
     sasl_username: str = Field("", description="SASL user.")
     sasl_password: SecretStr = Field(SecretStr(""), description="SASL password.")
-    ssl_ca_file: Path | None = Field(None, description="PEM file of the authority that signed the brokers' certificates.")
+    ssl_ca_file: Path | None = Field(
+        None, description="PEM file of the authority that signed the brokers' certificates."
+    )
     ssl_certificate_file: Path | None = Field(None, description="PEM file of the client certificate.")
     ssl_key_file: Path | None = Field(None, description="PEM file of its key.")
     ssl_key_password: SecretStr = Field(SecretStr(""), description="Password of the key.")
-    extra: dict[str, str] = Field(default_factory=dict, description="Further librdkafka properties; those the delivery promise rests on cannot be overridden.")
+    extra: dict[str, str] = Field(
+        default_factory=dict,
+        description="Further librdkafka properties; those the delivery promise rests on cannot be overridden.",
+    )
 
     def client_config(self) -> dict[str, str | int | float | bool]:
         """Return the librdkafka properties of a connection, `extra` included."""
@@ -47,13 +58,21 @@ class RegistrySettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: str = Field("http://127.0.0.1:8081", description="URL of a registry with the Confluent API; mock:// for one inside this process.")
+    url: str = Field(
+        "http://127.0.0.1:8081",
+        description="URL of a registry with the Confluent API; mock:// for one inside this process.",
+    )
     username: str = Field("", description="Basic authentication: user.")
     password: SecretStr = Field(SecretStr(""), description="Basic authentication: password.")
     ca_file: Path | None = Field(None, description="PEM file of the authority that signed the registry's certificate.")
     timeout_s: Annotated[float, Field(gt=0)] = Field(5.0, description="Seconds one request may take.")
-    retries: Annotated[int, Field(ge=0)] = Field(3, description="Further attempts of a request before it counts as an outage.")
-    cache_dir: Path = Field(Path("~/.cache/auditstream/schemas"), description="Directory of the schemas seen so far, so that a worker starts while the registry is away.")
+    retries: Annotated[int, Field(ge=0)] = Field(
+        3, description="Further attempts of a request before it counts as an outage."
+    )
+    cache_dir: Path = Field(
+        Path("~/.cache/auditstream/schemas"),
+        description="Directory of the schemas seen so far, so that a worker starts while the registry is away.",
+    )
 
 
 class CatalogueSettings(BaseModel):
@@ -61,4 +80,6 @@ class CatalogueSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    files: tuple[Path, ...] = Field((), description="Further catalogue files; a code that is already defined is refused.")
+    files: tuple[Path, ...] = Field(
+        (), description="Further catalogue files; a code that is already defined is refused."
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from pathlib import Path
 
 import click
 
@@ -11,6 +12,8 @@ from auditstream.output import format_option, print_rows
 from auditstream.setting_fields import SettingField, plain_text
 from auditstream.settings import LoadedSettings, Settings, read_settings, setting_fields
 
+_BEGIN = "<!-- settings: written by `make docs` -->"
+_END = "<!-- end of settings -->"
 _COLUMNS = ("name", "value", "source", "default", "unit", "variable", "reason")
 
 _INTRODUCTION = """# Settings
@@ -29,11 +32,19 @@ This page is written by `auditstream settings --docs`.
 )
 @click.option("--changed", is_flag=True, help="Only settings that are not at their default.")
 @click.option("--docs", is_flag=True, help="Print the reference page in Markdown instead.")
+@click.option(
+    "--readme",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, writable=True),
+    help="Write the short table into this file, between its markers.",
+)
 @format_option
-def settings(*, changed: bool, docs: bool, fmt: str) -> None:
+def settings(*, changed: bool, docs: bool, readme: Path | None, fmt: str) -> None:
     """List every setting: value, where it comes from, default, unit and reason. Secrets print as stars."""
     if docs:
         click.echo(reference(), nl=False)
+        return
+    if readme is not None:
+        readme.write_text(with_summary(readme.read_text(encoding="utf-8")), encoding="utf-8")
         return
     print_rows(_rows(read_settings(), only_changed=changed), _COLUMNS, fmt)
 
@@ -60,6 +71,28 @@ def reference() -> str:
     for section, fields in groupby(setting_fields().values(), key=lambda field: field.section):
         parts.append(f"## {section}\n\n{_section_text(section)}\n\n{_table(fields)}")
     return "\n".join(parts)
+
+
+def summary() -> str:
+    """Return a table with the sections, the keys of each and their defaults, in Markdown."""
+    lines = ["| Section | Keys, with their defaults |", "|---|---|"]
+    for section, fields in groupby(setting_fields().values(), key=lambda field: field.section):
+        keys = (f"`{field.key}` {f'= `{field.default}`' if field.default else ''}".rstrip() for field in fields)
+        lines.append(f"| `{section}` | " + ", ".join(keys).replace("|", "\\|") + " |")
+    return "\n".join(lines) + "\n"
+
+
+def with_summary(text: str) -> str:
+    """Return a text with the short table between its markers.
+
+    Raises:
+        click.UsageError: It has no markers.
+    """
+    before, begin, rest = text.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise click.UsageError(f"the file has no lines {_BEGIN!r} and {_END!r}")
+    return f"{before}{_BEGIN}\n\n{summary()}\n{_END}{after}"
 
 
 def _section_text(section: str) -> str:
