@@ -69,8 +69,17 @@ class ClickHouseStore:
     def read(self, table: str, range_: OffsetRange) -> pa.Table:
         """See ``sinks.delivery.Store.read``."""
         columns = COLUMNS[table]()
-        rows = self._select(_names(columns), table, _IN_RANGE, range_, "ORDER BY kafka_offset")
+        rows = self._select(_names(columns), table, self._where(table, range_), range_, "ORDER BY kafka_offset")
         return rows if rows.num_columns else pa.schema([(c.name, c.arrow) for c in columns]).empty_table()
+
+    def _where(self, table: str, range_: OffsetRange) -> str:
+        """Narrow the rows of a range by their times, which the projection by offset knows and the primary key uses."""
+        if table != EVENTS:
+            return _IN_RANGE
+        ticks = "min(toUnixTimestamp64Micro(occurred_at)) AS first, max(toUnixTimestamp64Micro(occurred_at)) AS last"
+        bounds = self._select(ticks, table, _IN_RANGE, range_, "").to_pylist()[0]
+        low, high = (f"fromUnixTimestamp64Micro({int(bounds[end])}, 'UTC')" for end in ("first", "last"))
+        return f"{_IN_RANGE} AND occurred_at BETWEEN {low} AND {high}"
 
     def offsets(self, table: str, range_: OffsetRange) -> Sequence[int]:
         """See ``sinks.delivery.Store.offsets``."""

@@ -109,17 +109,17 @@ class MemorySink(Delivery):
     @property
     def events(self) -> pa.Table:
         """All rows of ``audit_events``."""
-        return self.store.all(EVENTS)
+        return self._shown(EVENTS)
 
     @property
     def payloads(self) -> pa.Table:
         """All rows of ``audit_payloads``."""
-        return self.store.all(PAYLOADS)
+        return self._shown(PAYLOADS)
 
     @property
     def dead_letters(self) -> pa.Table:
         """All rows of ``dead_letters``."""
-        return self.store.all(DEAD_LETTERS)
+        return self._shown(DEAD_LETTERS)
 
     @property
     def manifests(self) -> Sequence[Manifest]:
@@ -128,8 +128,11 @@ class MemorySink(Delivery):
 
     def actors(self) -> Sequence[dict[str, object]]:
         """Return the card with the highest offset of each tenant and actor."""
-        cards = sorted(self.store.all(ACTORS).to_pylist(), key=lambda card: int(card["kafka_offset"]))
+        cards = sorted(self._shown(ACTORS).to_pylist(), key=lambda card: int(card["kafka_offset"]))
         return list({(c["tenant_id"], c["actor_id"]): c for c in cards}.values())
+
+    def _shown(self, table: str) -> pa.Table:
+        return self.store.all(table).cast(schema_of(table))
 
     def check(self) -> None:
         """See ``sinks.sink.Sink.check``; there is nothing that could be set up wrongly."""

@@ -191,8 +191,12 @@ CREATE TABLE IF NOT EXISTS ${database}.audit_events
     INDEX i_event_id event_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX i_request_id request_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX i_ingested_at ingested_at TYPE minmax GRANULARITY 1,
-    INDEX i_kafka_offset kafka_offset TYPE minmax GRANULARITY 1,
 
+    PROJECTION n_kafka
+    (
+        SELECT kafka_topic_id, kafka_partition, kafka_offset, occurred_at
+        ORDER BY kafka_topic_id, kafka_partition, kafka_offset
+    ),
     PROJECTION n_actor
     (
         SELECT tenant_id, actor_id, occurred_at ORDER BY tenant_id, actor_id, occurred_at

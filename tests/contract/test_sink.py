@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -57,7 +58,7 @@ def _memory() -> Subject:
         store.delete(table, offsets)
 
     def actors() -> Mapping[str, str]:
-        return {str(c["actor_id"], "utf-8"): str(c["name"], "utf-8") for c in sink.actors()}  # type: ignore[arg-type]
+        return {str(c["actor_id"]): str(c["name"]) for c in sink.actors()}
 
     return Subject(sink, store, lose, actors)
 
@@ -355,6 +356,17 @@ def test_of_two_cards_of_an_actor_the_one_with_the_higher_offset_counts(subject:
     subject.sink.write_actors(rows(ACTORS, [card("new", 9), card("old", 3)]))
     subject.sink.write_actors(rows(ACTORS, [card("older", 1)]))
     assert subject.actors() == {"a": "new"}
+
+
+def test_partitions_are_written_from_several_threads_at_once(subject: Subject, span: OffsetRange) -> None:
+    ranges = [OffsetRange(span.topic, span.topic_id, partition, 0, 9) for partition in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        manifests = list(pool.map(lambda r: subject.sink.write(batch(r, dead=[r.partition]), NO_PREVIOUS), ranges))
+    assert subject.sink.heads(span.topic_id, range(4)) == {m.range.partition: m for m in manifests}
+    for one in ranges:
+        found = subject.sink.stored(one)
+        assert found.dead_letters == (one.partition,)
+        assert found.events == tuple(o for o in range(10) if o != one.partition)
 
 
 def test_a_fresh_sink_passes_its_own_check(subject: Subject) -> None:

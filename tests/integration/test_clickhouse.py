@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -94,7 +95,7 @@ def test_the_view_shows_addresses_as_text_and_the_actor_as_it_is_today(
     sink: ClickHouseSink, connections: Connections, name: str
 ) -> None:
     v4, v6 = bytes(10) + b"\xff\xff\x01\x02\x03\x04", bytes.fromhex("20010db8000000000000000000000001")
-    people = {
+    people: dict[int, dict[str, Any]] = {
         0: {"actor_id": "a", "ip": v4},
         1: {"actor_id": "b", "ip": v6},
         2: {"actor_id": "c"},

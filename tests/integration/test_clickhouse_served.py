@@ -15,9 +15,9 @@ import pyarrow as pa
 import pytest
 
 from infrastructure.clickhouse import ServedEngine, fresh_database
-from sinks.clickhouse import ClickHouseSink
+from sinks.clickhouse import UNKNOWN_LIMIT, ClickHouseSink
 from sinks.connection import Connections
-from sinks.errors import SinkUnavailable
+from sinks.errors import SinkStopped, SinkUnavailable
 from sinks.manifest import NO_PREVIOUS
 from sinks.migrate import Migrator
 from sinks.sink import OffsetRange
@@ -174,6 +174,21 @@ def test_a_lost_answer_is_completed_exactly_once(engine: ServedEngine, http: htt
     found = sink.stored(span)
     assert found.events == (0, 1, 2, 4, 5, 6, 7, 8, 9)
     assert found.dead_letters == (3,)
+    sink.close()
+    connections.close()
+
+
+def test_a_code_without_a_verdict_is_tried_a_limited_number_of_times(engine: ServedEngine, http: httpx.Client) -> None:
+    settings = fresh_database(engine.settings)
+    connections = Connections(settings)
+    Migrator(connections).migrate()
+    sink = ClickHouseSink(settings)
+    one = batch(OffsetRange("audit.events", uuid4(), 0, 0, 1))
+    for attempt in range(UNKNOWN_LIMIT):
+        http.post("/faults", json={"insert": 1, "action": "refuse", "code": 31337}).raise_for_status()
+        with pytest.raises(SinkUnavailable if attempt < UNKNOWN_LIMIT - 1 else SinkStopped):
+            sink.complete(one, NO_PREVIOUS)
+    assert sink.complete(one, NO_PREVIOUS).stored == 2
     sink.close()
     connections.close()
 

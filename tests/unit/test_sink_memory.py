@@ -89,6 +89,15 @@ def test_a_block_that_the_database_would_cut_is_refused(monkeypatch: pytest.Monk
         insertable(EVENTS, batch(SPAN).events)
 
 
+def test_rows_in_memory_have_the_types_of_the_contract() -> None:
+    sink = MemorySink()
+    one = batch(SPAN, dead=[2], payloads=[1])
+    sink.write(one, NO_PREVIOUS)
+    assert sink.events.equals(one.events)
+    assert sink.payloads.equals(one.payloads)
+    assert sink.dead_letters.equals(one.dead_letters)
+
+
 def test_opening_a_sink_asks_nothing_of_the_database() -> None:
     sink = open_sink(ClickHouseSettings(port=1))
     with pytest.raises(SinkUnavailable):
