@@ -200,9 +200,9 @@ class GroupConsumer:
             return dict.fromkeys(offsets, error)
         self.unreachable = ""
         refused = {p.partition: self._translate(p.error) for p in answer if p.error is not None}
-        for error in refused.values():
-            if isinstance(error, MustStop):
-                raise error
+        for refusal in refused.values():
+            if isinstance(refusal, MustStop):
+                raise refusal
         return refused
 
     def watermarks(self, partition: int, *, cached: bool = False) -> tuple[int, int]:

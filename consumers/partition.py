@@ -31,7 +31,7 @@ class KafkaMessages(Sequence[RawMessage]):
         return RawMessage(
             key.encode() if isinstance(key, str) else key,
             message.value(),
-            [(name, value.encode() if isinstance(value, str) else value) for name, value in message.headers() or ()],
+            _headers(message),
         )
 
 
@@ -181,6 +181,12 @@ class PartitionState:
         self.buffer, self.buffer_bytes = [], 0
         self.expected = self.flight.batch.range.next_offset if self.flight else self.next_offset
         return dropped
+
+
+def _headers(message: Message) -> list[tuple[str, bytes | None]]:
+    # The client's stub allows a dictionary as well, which only producers may give.
+    pairs: list[tuple[str, str | bytes | None]] = list(message.headers() or ())  # type: ignore[arg-type]
+    return [(name, value.encode() if isinstance(value, str) else value) for name, value in pairs]
 
 
 def _message_batch(range_: OffsetRange, messages: list[Message]) -> MessageBatch:

@@ -119,5 +119,5 @@ class EnrichSettings(BaseModel):
         description="Seconds that loading the actor directory may take at start; after that the worker goes on with what it has and says so in actor_directory_status.",
     )
     max_actors: _Positive = Field(
-        1_000_000, description="Actor cards kept in memory at most; further ones are counted and not kept."
+        200_000, description="Actor cards kept in memory at most; further ones are counted and not kept."
     )

@@ -81,11 +81,44 @@ class Column:
 
 
 _LOW_CARDINALITY = frozenset(
-    "schema_version event_code tenant_id project_id project_slug product source_service source_version source_host "
-    "tz_name outcome_code actor_department auth_provider on_behalf_of_type origin_name platform user_agent "
-    "target_type parent_type status_before status_after api_method api_route api_version api_operation auth_method "
-    "auth_logout_reason run_object_type run_value_unit task_type export_kind export_origin export_format "
-    "hook_event_type data_class producer_id".split()
+    [
+        "schema_version",
+        "event_code",
+        "tenant_id",
+        "project_id",
+        "project_slug",
+        "product",
+        "source_service",
+        "source_version",
+        "source_host",
+        "tz_name",
+        "outcome_code",
+        "actor_department",
+        "auth_provider",
+        "on_behalf_of_type",
+        "origin_name",
+        "platform",
+        "user_agent",
+        "target_type",
+        "parent_type",
+        "status_before",
+        "status_after",
+        "api_method",
+        "api_route",
+        "api_version",
+        "api_operation",
+        "auth_method",
+        "auth_logout_reason",
+        "run_object_type",
+        "run_value_unit",
+        "task_type",
+        "export_kind",
+        "export_origin",
+        "export_format",
+        "hook_event_type",
+        "data_class",
+        "producer_id",
+    ]
 )
 _UNBOUNDED_LISTS = frozenset({"ip_chain", "subject_ids"})
 _PAYLOADS = ("api_query_params", "api_request_body", "api_response_body")
@@ -180,29 +213,27 @@ def column_name(block: str, field: str) -> str:
     return field if not block or field.startswith(f"{block}_") else f"{block}_{field}"
 
 
-def _scalar(name: str, kind: Any) -> str:
-    kind = {"type": kind} if isinstance(kind, str) else kind
-    match kind:
-        case {"logicalType": "timestamp-micros"}:
-            return "DateTime64(6, 'UTC')"
-        case {"type": "enum"}:
-            return "LowCardinality(String)"
-        case {"type": "map"}:
-            return "Map(LowCardinality(String), String)"
-        case {"type": "string"}:
-            return "LowCardinality(String)" if name in _LOW_CARDINALITY else "String"
-        case {"type": "boolean"}:
-            return "Bool"
-        case {"type": "int"}:
-            return "Int32"
-        case {"type": "long"}:
-            return "Int64"
-        case {"type": "double"}:
-            return "Float64"
-    raise TypeError(f"column {name}: no ClickHouse type for Avro {kind!r}")
+#: Avro type, or logical type where there is one -> ClickHouse type; text is told apart by its column.
+_SCALARS: Mapping[str, str] = {
+    "timestamp-micros": "DateTime64(6, 'UTC')",
+    "enum": "LowCardinality(String)",
+    "map": "Map(LowCardinality(String), String)",
+    "boolean": "Bool",
+    "int": "Int32",
+    "long": "Int64",
+    "double": "Float64",
+}
 
 
-def _nullable(kind: Any) -> tuple[Any, bool]:
+def _scalar(name: str, kind: str | dict[str, Any]) -> str:
+    """Return the ClickHouse type of an Avro type that fills one column."""
+    described: dict[str, Any] = {"type": kind} if isinstance(kind, str) else kind
+    if described["type"] == "string":
+        return "LowCardinality(String)" if name in _LOW_CARDINALITY else "String"
+    return _SCALARS[described.get("logicalType", described["type"])]
+
+
+def _nullable(kind: str | list[Any] | dict[str, Any]) -> tuple[Any, bool]:
     if isinstance(kind, list):
         return next(k for k in kind if k != "null"), True
     return kind, False

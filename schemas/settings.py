@@ -39,7 +39,7 @@ class KafkaSettings(BaseModel):
 
     def client_config(self) -> dict[str, str | int | float | bool]:
         """Return the librdkafka properties of a connection, `extra` included."""
-        named = {
+        named: dict[str, str | int | float | bool] = {
             "bootstrap.servers": self.bootstrap_servers,
             "security.protocol": self.security_protocol,
             "sasl.mechanism": self.sasl_mechanism,

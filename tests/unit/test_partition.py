@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -84,7 +85,7 @@ def test_a_batch_is_due_by_rows_bytes_age_or_short_memory(
 ) -> None:
     state = settled()
     feed(state, 0, 1, 2)
-    assert state.due(now, WorkerSettings(**policy), pressed=pressed) is due  # type: ignore[arg-type]
+    assert state.due(now, WorkerSettings(**policy), pressed=pressed) is due
 
 
 def test_an_empty_buffer_is_never_due() -> None:
@@ -152,6 +153,6 @@ def test_batching_loses_repeats_and_reorders_nothing(gaps: list[int], sizes: lis
         state.land(manifest(flight.batch.range), 0.0)
     assert taken == offsets
     assert covered[0][0] == 0
-    assert all(a[1] + 1 == b[0] for a, b in zip(covered, covered[1:], strict=False))
+    assert all(a[1] + 1 == b[0] for a, b in itertools.pairwise(covered))
     assert given_back == held
     assert state.buffer_bytes == 0
