@@ -8,7 +8,9 @@ The numbered order, and why a stop after any step does no harm:
 
 A store that crashes may remember a token whose rows it lost. So a repetition under the original token is followed by
 reading back, and what is missing then goes in under a token that was never used. The original token comes first,
-because the late insert of a stale worker carries it and is then dropped.
+because the late insert of a stale worker carries it and is then dropped. The new token is made of the attempt's number
+and of what is missing, not at random: a stale worker that wakes up in the middle of a repetition inserts what somebody
+else has filled meanwhile under the same token, and is dropped as well.
 
 Rows that the database refuses are found by halving the block. A refused row is in no table until its dead letter is
 stored, so a stop in between finds it missing and refuses it again; halves carry tokens made of their offsets, so two
@@ -17,11 +19,12 @@ workers that halve alike do not store them twice.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -33,8 +36,10 @@ from sinks.manifest import describe, manifest_row
 from sinks.rows import DEAD_LETTERS, EVENTS, MANIFESTS, PAYLOADS, Offsets, offsets_of, plain, schema_of, without
 from sinks.sink import Manifest, OffsetRange, SinkBatch, StoredOffsets
 
-#: Attempts to fill what a read-back finds missing: under the original token, then twice under new ones.
-ROUNDS = 3
+#: Attempts to fill what a read-back finds missing: under the original token, then under new ones. A crash of the store
+#: can use up a token without its rows, and every further completion begins with the first one again, so there are
+#: more than any series of crashes will use up.
+ROUNDS = 8
 #: Refused rows of a block up to which each becomes a dead letter, whatever the share.
 FEW_REFUSED = 8
 
@@ -112,6 +117,12 @@ class _Missing:
     def any(self) -> bool:
         return bool(self.dead_letters.num_rows or self.payloads.num_rows or self.events.num_rows)
 
+    def digest(self) -> str:
+        sha = hashlib.sha256()
+        for _, rows in _steps(self.dead_letters, self.payloads, self.events):
+            sha.update(offsets_of(rows).tobytes() + b"|")
+        return sha.hexdigest()[:16]
+
 
 class Delivery:
     """Writes batches into a store, each offset once.
@@ -170,7 +181,7 @@ class Delivery:
             missing = self._missing(batch, expired_too=attempt == 0)
             if not missing.any():
                 return self._describe_stored(batch, previous_sha256)
-            self._fill(batch, missing, "" if attempt == 0 else f":{uuid4()}")
+            self._fill(batch, missing, "" if attempt == 0 else f":{attempt}:{missing.digest()}")
         if self._missing(batch, expired_too=False).any():
             raise SinkUnavailable(
                 "incomplete", f"rows of {batch.range} are missing after {ROUNDS} attempts", retry_after_s=2.0
@@ -260,12 +271,13 @@ class Delivery:
 
     def _store_manifest(self, manifest: Manifest) -> Manifest:
         range_ = manifest.range
-        for salt in ("", f":{uuid4()}"):
-            self._store.insert(MANIFESTS, manifest_row(manifest), range_.token(MANIFESTS) + salt, range_)
+        for attempt in range(ROUNDS):
+            token = range_.token(MANIFESTS) + (f":{attempt}" if attempt else "")
+            self._store.insert(MANIFESTS, manifest_row(manifest), token, range_)
             if stored := self._store.manifest(range_):
                 return stored
         raise SinkUnavailable(
-            "incomplete", f"the manifest of {range_} is missing after two attempts", retry_after_s=2.0
+            "incomplete", f"the manifest of {range_} is missing after {ROUNDS} attempts", retry_after_s=2.0
         )
 
 

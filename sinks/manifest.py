@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from schemas.columns import event_columns
 from sinks.digest import digest_by_day
+from sinks.errors import SinkStopped
 from sinks.sink import DayDigest, Manifest, OffsetRange
 
 MANIFEST_MAGIC = b"auditstream-manifest-1\0"
@@ -61,11 +62,20 @@ def describe(
         skipped: Number of its offsets without a message.
         schema_ids: Registry ids of the writer schemas seen, in any order.
         previous_sha256: Digest of the partition's previous manifest, NO_PREVIOUS for the first one.
+
+    Raises:
+        SinkStopped: There are more rows than offsets.
     """
     rest = range_.span - events.num_rows - dead_lettered - skipped
+    if rest < 0:
+        raise SinkStopped(
+            f"{range_.topic}-{range_.partition} {range_.first}-{range_.last} has {range_.span} offsets, but {events.num_rows} "
+            f"events, {dead_lettered} dead letters and {skipped} offsets without message are stored: something else writes "
+            "into these tables, or a setting that deduplication needs was changed"
+        )
     digests = digest_by_day(events, event_columns())
     ids = tuple(sorted(set(schema_ids)))
-    counts = (events.num_rows, dead_lettered, max(rest, 0), skipped)
+    counts = (events.num_rows, dead_lettered, rest, skipped)
     sha256 = manifest_sha256(range_, counts, ids, digests, previous_sha256)
     return Manifest(range_, *counts, ids, digests, previous_sha256, sha256)
 
