@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import structlog
 
 from consumers.decode.kernel import build
 from consumers.decode.machine import Machine, Span
+from sinks.compiled.jit import digest_of_sources
 
 _log = structlog.get_logger(__name__)
 #: Modules whose source ends up in the machine code.
-COMPILED_MODULES = ("errors", "framing", "jit", "kernel", "machine", "memory", "opcodes", "text", "values")
+COMPILED_MODULES = (
+    *(
+        f"consumers.decode.{m}"
+        for m in ("errors", "framing", "kernel", "machine", "memory", "opcodes", "text", "values")
+    ),
+    "sinks.compiled.access",
+    "sinks.compiled.jit",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +42,7 @@ class Preparation:
 @cache
 def revision() -> int:
     """Return a digest of the sources of the machine code, 32 bits."""
-    digest = 0
-    for module in COMPILED_MODULES:
-        digest = zlib.crc32((Path(__file__).parent / f"{module}.py").read_bytes(), digest)
-    return digest
+    return digest_of_sources(COMPILED_MODULES)
 
 
 @cache

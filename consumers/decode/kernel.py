@@ -7,7 +7,6 @@ from collections.abc import Callable
 from consumers.decode import opcodes as op
 from consumers.decode.errors import DecodeError
 from consumers.decode.framing import FRAME_BYTES
-from consumers.decode.jit import cached, called, inlined
 from consumers.decode.machine import (
     Machine,
     Span,
@@ -19,7 +18,7 @@ from consumers.decode.machine import (
     store_int,
     table_entry,
 )
-from consumers.decode.memory import fetch8, fetch32, fetch64, inside, put8, put32, zero_bytes
+from consumers.decode.memory import fetch8, fetch32, fetch64, inside, put8, put32
 from consumers.decode.text import read_varint
 from consumers.decode.values import (
     must_grow,
@@ -40,6 +39,8 @@ from consumers.decode.values import (
     skip_empty,
     skip_text,
 )
+from sinks.compiled.access import zero_bytes
+from sinks.compiled.jit import cached, called, inlined
 
 _EOF = -int(DecodeError.eof)
 _BLOCK = -int(DecodeError.block)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from consumers.decode.jit import inlined
 from consumers.decode.memory import fetch32, fetch64, put8, put32, put64
 from consumers.decode.opcodes import WIDTH
+from sinks.compiled.jit import inlined
 
 
 class Span(NamedTuple):

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from consumers.decode.errors import DecodeError
-from consumers.decode.jit import called, inlined
-from consumers.decode.memory import copy16, copy_bytes, fetch8, fetch64, fold, inside
+from consumers.decode.memory import fetch8, fetch64, fold, inside
+from sinks.compiled.access import copy16, copy_bytes
+from sinks.compiled.jit import called, inlined
 
 _EOF = -int(DecodeError.eof)
 _TOO_LONG = -int(DecodeError.varint_too_long)

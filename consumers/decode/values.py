@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from consumers.decode import opcodes as op
 from consumers.decode.errors import DecodeError
-from consumers.decode.jit import called, inlined
 from consumers.decode.machine import (
     Machine,
     Span,
@@ -22,7 +21,6 @@ from consumers.decode.machine import (
     table_entry,
 )
 from consumers.decode.memory import (
-    copy_bytes,
     double_of_int,
     double_of_single,
     fetch8,
@@ -34,6 +32,8 @@ from consumers.decode.memory import (
     single_of_int,
 )
 from consumers.decode.text import copy_text, hash_bytes, is_utf8, read_length, read_varint, same_bytes
+from sinks.compiled.access import copy_bytes
+from sinks.compiled.jit import called, inlined
 
 _EOF = -int(DecodeError.eof)
 _UTF8 = -int(DecodeError.utf8)

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import ast
+from importlib.util import find_spec
 from pathlib import Path
 
 from consumers.decode import interpreter
 
-FOLDER = Path(interpreter.__file__).parent
+PACKAGES = ("consumers.decode", "sinks.compiled")
 
 
 def imports(module: str) -> set[str]:
-    tree = ast.parse((FOLDER / f"{module}.py").read_text())
+    spec = find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    tree = ast.parse(Path(spec.origin).read_text())
     found = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module]
-    direct = {
-        str(n.module).removeprefix("consumers.decode.") for n in found if str(n.module).startswith("consumers.decode.")
-    }
-    packaged = {a.name for n in found if n.module == "consumers.decode" for a in n.names}
+    direct = {str(n.module) for n in found if str(n.module).startswith(tuple(f"{p}." for p in PACKAGES))}
+    packaged = {f"{n.module}.{a.name}" for n in found if n.module in PACKAGES for a in n.names}
     return direct | packaged
 
 
 def test_every_module_that_is_compiled_is_part_of_the_key_of_the_cache() -> None:
-    reached, waiting = {"kernel"}, ["kernel"]
+    reached, waiting = {"consumers.decode.kernel"}, ["consumers.decode.kernel"]
     while waiting:
         new = imports(waiting.pop()) - reached
         reached |= new

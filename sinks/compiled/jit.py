@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
@@ -12,6 +15,23 @@ R = TypeVar("R")
 
 #: numpy's error model: a division by zero cannot raise, so no code for it is generated.
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False}
+
+
+def digest_of_sources(modules: Iterable[str]) -> int:
+    """Return a digest of the sources of modules, 32 bits, to be part of the key of machine code on disk.
+
+    numba looks at the module of the outermost function only, and would run old code of the others.
+
+    Args:
+        modules: Full names.
+    """
+    digest = 0
+    for module in modules:
+        spec = find_spec(module)
+        if spec is None or spec.origin is None:
+            raise ImportError(f"the source of {module} is not there")
+        digest = zlib.crc32(Path(spec.origin).read_bytes(), digest)
+    return digest
 
 
 def inlined(function: Callable[P, R]) -> Callable[P, R]:

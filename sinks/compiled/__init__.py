@@ -1,0 +1,1 @@
+"""Compiled code: the doors to numba, bare access to memory, and the canonical form of rows."""
