@@ -13,9 +13,9 @@ from confluent_kafka import Producer
 
 from auditstream.settings import Settings, load_settings
 from schemas.columns import avro_schema
-from schemas.registry import Registry, open_registry, value_subject
+from schemas.registry import MemoryRegistry, value_subject
+from schemas.registry.memory import memory_registry
 from schemas.registry.serving import RegistryServer
-from schemas.settings import RegistrySettings
 from sinks.connection import Connections
 from sinks.migrate import Migrator
 from sinks.served import LOOPBACK, Server
@@ -41,7 +41,7 @@ class EmbeddedPlatform:
     """
 
     settings: Settings
-    registry: Registry
+    registry: MemoryRegistry
 
     def __init__(self, directory: Path) -> None:
         """Plan the platform.
@@ -56,7 +56,7 @@ class EmbeddedPlatform:
     def __enter__(self) -> EmbeddedPlatform:
         """Start everything, register the schemas, create the tables."""
         bootstrap = self._start_kafka()
-        self.registry = open_registry(RegistrySettings(url="mock://demo"))
+        self.registry = memory_registry("demo")
         for topic, schema in ((EVENTS_TOPIC, "audit_event"), (ACTORS_TOPIC, "actor")):
             self.registry.register(value_subject(topic), avro_schema(schema, 1))
         self.settings = load_settings(

@@ -80,6 +80,10 @@ class MemoryRegistry:
         """Set how the versions of a subject must relate from now on."""
         self._levels[subject] = level
 
+    def compatibility(self, subject: str) -> Compatibility:
+        """Return how the versions of a subject must relate."""
+        return self._levels.get(subject, _DEFAULT_LEVEL)
+
     def close(self) -> None:
         """Do nothing: others in the process may use the same registry."""
 
@@ -89,7 +93,7 @@ class MemoryRegistry:
         return self._subjects[subject]
 
     def _problems(self, subject: str, schema: Schema) -> list[str]:
-        level = self._levels.get(subject, _DEFAULT_LEVEL)
+        level = self.compatibility(subject)
         ids = self._subjects.get(subject, [])
         compared = ids if level.endswith("TRANSITIVE") else ids[-1:]
         return [p for i in compared for p in _relation(level, schema, self.schema(i))]

@@ -11,14 +11,15 @@ from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from schemas.errors import SchemaIncompatible, SchemaInvalid, SchemaNotFound
-from schemas.registry.promise import Compatibility, RegisteredSchema, Registry, Schema, canonical
+from schemas.registry.memory import MemoryRegistry
+from schemas.registry.promise import Compatibility, RegisteredSchema, Schema, canonical
 
 _MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 #: HTTP status and error code of each refusal; source: Confluent documentation, "Schema Registry API Reference".
 _SUBJECT_OR_SCHEMA_NOT_FOUND, _INCOMPATIBLE, _INVALID = (404, 40403), (409, 409), (422, 42201)
 
 Json = Any
-_Answer = Callable[[Registry, Mapping[str, str], Json], Json]
+_Answer = Callable[[MemoryRegistry, Mapping[str, str], Json], Json]
 
 
 def _schema(body: Json) -> Schema:
@@ -38,22 +39,22 @@ def _version(found: RegisteredSchema) -> Json:
     }
 
 
-def _latest(registry: Registry, at: Mapping[str, str], body: Json) -> Json:
+def _latest(registry: MemoryRegistry, at: Mapping[str, str], body: Json) -> Json:
     del body
     return _version(registry.latest(at["subject"]))
 
 
-def _lookup(registry: Registry, at: Mapping[str, str], body: Json) -> Json:
+def _lookup(registry: MemoryRegistry, at: Mapping[str, str], body: Json) -> Json:
     schema = _schema(body)
     return {"subject": at["subject"], "id": registry.id_of(at["subject"], schema), "schema": canonical(schema)}
 
 
-def _compatible(registry: Registry, at: Mapping[str, str], body: Json) -> Json:
+def _compatible(registry: MemoryRegistry, at: Mapping[str, str], body: Json) -> Json:
     problems = registry.check_compatibility(at["subject"], _schema(body))
     return {"is_compatible": not problems, "messages": problems}
 
 
-def _configure(registry: Registry, at: Mapping[str, str], body: Json) -> Json:
+def _configure(registry: MemoryRegistry, at: Mapping[str, str], body: Json) -> Json:
     registry.set_compatibility(at["subject"], cast("Compatibility", body["compatibility"]))
     return body
 
@@ -70,6 +71,7 @@ _ROUTES: tuple[tuple[str, re.Pattern[str], _Answer], ...] = tuple(
         ("GET", "/schemas/ids/{id}", lambda r, at, _: {"schema": canonical(r.schema(int(at["id"])))}),
         ("POST", "/compatibility/subjects/{subject}/versions(?:/latest)?", _compatible),
         ("PUT", "/config/{subject}", _configure),
+        ("GET", "/config/{subject}", lambda r, at, _: {"compatibilityLevel": r.compatibility(at["subject"])}),
     )
 )
 
@@ -81,7 +83,7 @@ class RegistryServer:
         url: Address for ``registry.url`` of other processes.
     """
 
-    def __init__(self, registry: Registry, port: int = 0) -> None:
+    def __init__(self, registry: MemoryRegistry, port: int = 0) -> None:
         """Start serving.
 
         Args:
@@ -104,7 +106,7 @@ class RegistryServer:
         self._thread.join()
 
 
-def _handler(registry: Registry) -> type[BaseHTTPRequestHandler]:
+def _handler(registry: MemoryRegistry) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -126,7 +128,7 @@ def _handler(registry: Registry) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _respond(registry: Registry, method: str, path: str, data: bytes) -> tuple[int, Json]:
+def _respond(registry: MemoryRegistry, method: str, path: str, data: bytes) -> tuple[int, Json]:
     try:
         body = json.loads(data) if data else None
         for wanted, pattern, answer in _ROUTES:
