@@ -25,7 +25,7 @@ class Backpressure:
     ) -> None:
         self._kafka, self._owned, self._budget, self._metrics, self._clock = kafka, owned, budget, metrics, clock
         self._short_since: float | None = None
-        self._paused = False
+        self._paused = self._changed = False
         self._sole_replay: int | None = None
 
     def may_poll(self) -> bool:
@@ -35,6 +35,8 @@ class Backpressure:
             self._short_since = now
         elif self._short_since is not None and self._budget.roomy:
             self._short_since = None
+            self._resume()
+        elif self._short_since is None and self._changed:
             self._resume()
         if self._short_since is None or self._paused:
             return True
@@ -48,9 +50,14 @@ class Backpressure:
         """Nothing is fetched and nothing is paused: wait for the pipeline instead."""
         return self._short_since is not None and not self._paused
 
+    @property
+    def paused(self) -> bool:
+        """Partitions are paused."""
+        return self._paused
+
     def partitions_changed(self) -> None:
-        """Note that partitions came: they are not paused, whatever the others are."""
-        self._paused = False
+        """Note that partitions came: some may be paused from before and others not, so both is said again."""
+        self._paused, self._changed = False, True
 
     def relieve(self) -> None:
         """When unfinished replays fill the budget, let one of them through and read the others again later."""
@@ -58,7 +65,8 @@ class Backpressure:
         sole = states.get(self._sole_replay) if self._sole_replay is not None else None
         if sole is None or not sole.replaying:
             self._sole_replay = None
-        if not (self._paused and self._budget.exhausted) or self._sole_replay is not None:
+        # Paused is enough: between room and exhaustion nothing would ever be fetched that ends a replay.
+        if not self._paused or self._sole_replay is not None:
             return
         stuck = [s for s in states.values() if s.replaying and s.settled and s.flight is None and not s.replay_due()]
         if not stuck or any(s.flight for s in states.values()):
@@ -78,6 +86,6 @@ class Backpressure:
         self._kafka.pause(self._kafka.assignment())
 
     def _resume(self) -> None:
-        if self._paused:
-            self._paused, self._sole_replay = False, None
+        if self._paused or self._changed:
+            self._paused, self._changed, self._sole_replay = False, False, None
             self._kafka.resume(self._kafka.assignment())

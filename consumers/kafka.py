@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -29,6 +30,7 @@ _FENCED = frozenset(
 #: Message errors that mean "not now": librdkafka reconnects and asks again by itself.
 _OUT_OF_RANGE = "_AUTO_OFFSET_RESET"
 MAX_FETCH_BYTES = 16 << 20
+_COMMIT_WAIT_S = 3.0
 
 
 def consumer_config(kafka: KafkaSettings, worker: WorkerSettings) -> dict[str, Any]:
@@ -109,7 +111,9 @@ class GroupConsumer:
         self._instance_id = worker.instance_id
         self.unreachable = ""
         config = {**consumer_config(kafka, worker), "error_cb": self._heard}
-        self._consumer = Consumer(config, logger=_Logger())
+        self._consumer = Consumer(config, logger=ClientLog())
+        self._committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._committing: Future[Any] | None = None
 
     def subscribe(self, listener: RebalanceListener) -> None:
         """Join the group."""
@@ -195,7 +199,11 @@ class GroupConsumer:
         """
         asked = [TopicPartition(self.topic, p, offset, metadata=text) for p, (offset, text) in offsets.items()]
         try:
-            answer = self._call(self._consumer.commit, offsets=asked, asynchronous=False)
+            self._wait_committed()
+            self._committing = self._committer.submit(
+                self._call, self._consumer.commit, offsets=asked, asynchronous=False
+            )
+            answer = self._wait_committed()
         except (OwnershipLost, BrokerUnavailable) as error:
             return dict.fromkeys(offsets, error)
         self.unreachable = ""
@@ -204,6 +212,19 @@ class GroupConsumer:
             if isinstance(refusal, MustStop):
                 raise refusal
         return refused
+
+    def _wait_committed(self) -> Any:  # noqa: ANN401 - librdkafka's answer
+        """Return the answer to the last commit, None without one; what it raised is raised once.
+
+        librdkafka waits without end for a broker that died under a commit, and a commit that is answered late must not
+        overtake a newer one: so each is waited for, in pieces between which the loop polls on.
+        """
+        if self._committing is None:
+            return None
+        if not wait([self._committing], _COMMIT_WAIT_S).done:
+            raise BrokerUnavailable("_TIMED_OUT", "the last commit is not answered yet")
+        done, self._committing = self._committing, None
+        return done.result()
 
     def watermarks(self, partition: int, *, cached: bool = False) -> tuple[int, int]:
         """Return the oldest offset and the one after the newest of a partition.
@@ -221,6 +242,15 @@ class GroupConsumer:
         """Read a partition from another offset on."""
         self._call(self._consumer.seek, TopicPartition(self.topic, partition, offset))
 
+    def restart(self, partition: int, offset: int) -> None:
+        """Begin to fetch a partition again whose fetching an error has ended; it stays ours.
+
+        ``seek`` refuses such a partition for ever: after an error of ``auto.offset.reset`` librdkafka fetches it only
+        when it is assigned anew.
+        """
+        self._call(self._consumer.incremental_unassign, [TopicPartition(self.topic, partition)])
+        self._call(self._consumer.incremental_assign, [TopicPartition(self.topic, partition, offset)])
+
     def assignment(self) -> set[int]:
         """Return the partitions that librdkafka fetches for us."""
         return {p.partition for p in self._call(self._consumer.assignment)}
@@ -234,8 +264,17 @@ class GroupConsumer:
         self._call(self._consumer.resume, [TopicPartition(self.topic, p) for p in partitions])
 
     def close(self) -> None:
-        """Leave the group; the listener hears of the partitions that go."""
-        self._consumer.close()
+        """Leave the group; the listener hears of the partitions that go.
+
+        While a commit waits for its broker the client cannot be closed: then the group notices by its time-out.
+        """
+        try:
+            self._wait_committed()
+        except ConsumerError as error:
+            log.warning("last_commit_unknown", detail=str(error))
+        if self._committing is None:
+            self._consumer.close()
+        self._committer.shutdown(wait=False)
 
     def _call(self, function: Callable[..., Any], *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - librdkafka's answers
         try:
@@ -252,7 +291,7 @@ class GroupConsumer:
         return OwnershipLost(name) if name in _FENCED else BrokerUnavailable(name, error.str())
 
 
-class _Logger:
+class ClientLog:
     """Takes librdkafka's own log lines into ours."""
 
     def log(self, level: int, line: str, *args: object) -> None:

@@ -53,6 +53,10 @@ class Ownership:
         """Return the epochs of some partitions, for settling them."""
         return {p: self.states[p].epoch for p in partitions}
 
+    def unvouched(self, partitions: Iterable[int]) -> dict[int, int]:
+        """Return the next offset of those partitions behind which the sink may hold rows that no intent names."""
+        return {p: s.next_offset for p in partitions if (s := self.states[p]).verify}
+
     def _state(self, committed: Committed) -> PartitionState:
         topic, partition = self._kafka.topic, committed.partition
         try:
@@ -101,6 +105,8 @@ class Ownership:
             state.previous_sha256 = head.sha256
             if head.range.last >= state.next_offset:
                 self._pass_stored(state, head.range.first, head.range.last)
+        # Somebody else's crash may have left rows without a manifest row: ranges that meet them must not be written anew.
+        state.verify_below = settled.strays.get(state.partition, -1) + 1
         state.topic_id = settled.topic_id
 
     def _pass_stored(self, state: PartitionState, first: int, last: int) -> None:
@@ -120,33 +126,40 @@ class Ownership:
         self._discard(state)
         state.seek_to = state.expected
 
-    def apply_seeks(self) -> None:
-        """Tell librdkafka where to read on; it refuses until it has begun to fetch the partition."""
+    def apply_seeks(self, *, paused: bool) -> None:
+        """Tell librdkafka where to read on; it refuses until it has begun to fetch the partition.
+
+        Args:
+            paused: Fetching is paused; what would begin to fetch waits.
+        """
         for state in self.states.values():
-            if state.seek_to is None:
+            if state.seek_to is None or (state.halted and paused):
                 continue
             try:
-                self._kafka.seek(state.partition, state.seek_to)
+                (self._kafka.restart if state.halted else self._kafka.seek)(state.partition, state.seek_to)
             except (BrokerUnavailable, OwnershipLost) as error:
                 log.debug("seek_refused", partition=state.partition, reason=error.reason)
                 continue
-            state.seek_to = None
+            state.seek_to, state.halted = None, False
 
     def strand(self, partition: int) -> None:
         """Note that the broker does not have the next offset of a partition."""
         state = self.states.get(partition)
         if state is not None:
-            state.stranded = True
+            state.stranded = state.halted = True
 
     def rescue(self) -> None:
         """Deal with stranded partitions, each when everything that was read of it is stored.
+
+        Not before a partition is settled: the offset may belong to an earlier topic of the same name.
 
         Raises:
             LostData: Messages are gone, and the policy is to stop; or the partition was truncated.
             BrokerUnavailable: The watermarks could not be asked for.
         """
         for state in self.states.values():
-            if state.stranded and state.flight is None and (state.replaying or not state.buffer):
+            idle = state.settled and state.flight is None and (state.replaying or not state.buffer)
+            if state.stranded and idle:
                 self._rescue(state)
 
     def _rescue(self, state: PartitionState) -> None:
@@ -216,9 +229,9 @@ class Ownership:
             if s.dirty and s.settled and s.flight is None and not s.buffer and now - s.dirty_at >= calm_s
         }
 
-    def held(self) -> int:
-        """Return how many messages are in memory."""
-        return sum(len(s.buffer) + (len(s.flight.batch.offsets) if s.flight else 0) for s in self.states.values())
+    def buffered(self) -> int:
+        """Return how many fetched messages wait for their batch."""
+        return sum(len(s.buffer) for s in self.states.values())
 
     def measure_lag(self, now: float) -> None:
         """Set the lag of every partition, in offsets and in seconds."""

@@ -69,6 +69,7 @@ class PartitionState:
         topic_id: Id of the topic now; None until the partition is settled.
         previous_sha256: Digest of the newest manifest row.
         verify: Complete the next range instead of writing it: nobody vouches that none of it is stored.
+        verify_below: The same for every range that begins below this offset: the sink holds rows up to there.
         dirty: ``next_offset`` is ahead of what is committed.
         flight: The announced range being stored.
         buffer: Fetched messages from ``next_offset`` (or from behind the flight) on.
@@ -77,6 +78,7 @@ class PartitionState:
         expected: Lowest offset that the next fetched message can have.
         seek_to: Offset to read from, while librdkafka was not told yet; nothing is accepted until it was.
         stranded: The broker does not have the next offset; dealt with when nothing of the partition is in hand.
+        halted: librdkafka has given up fetching the partition; it begins again when it is assigned anew.
         epoch: Tells this time of owning the partition from earlier ones.
     """
 
@@ -88,6 +90,7 @@ class PartitionState:
     topic_id: UUID | None = None
     previous_sha256: bytes = bytes(32)
     verify: bool = False
+    verify_below: int = 0
     dirty: bool = False
     dirty_at: float = 0.0
     flight: Flight | None = None
@@ -97,6 +100,7 @@ class PartitionState:
     expected: int = field(init=False)
     seek_to: int | None = None
     stranded: bool = False
+    halted: bool = False
     epoch: int = 0
 
     def __post_init__(self) -> None:
@@ -163,7 +167,7 @@ class PartitionState:
         size = sum(map(len, messages)) + count * MESSAGE_OVERHEAD_BYTES
         self.buffer_bytes -= size
         range_ = OffsetRange(self.topic, self.topic_id, self.partition, self.next_offset, last)
-        replay = self.replaying or self.verify
+        replay = self.replaying or self.verify or self.next_offset < self.verify_below
         self.flight = Flight(_message_batch(range_, messages), self.previous_sha256, replay, size, self.first_at)
         self.first_at = now
         return self.flight

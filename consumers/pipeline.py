@@ -21,9 +21,12 @@ from consumers.partition import Flight
 from consumers.topics import TopicDirectory
 from schemas.errors import RegistryUnavailable
 from sinks.errors import SinkError, SinkUnavailable
-from sinks.sink import Manifest, Sink, SinkBatch
+from sinks.sink import Manifest, OffsetRange, Sink, SinkBatch
 
 log = structlog.get_logger(__name__)
+
+#: Larger than any offset that a partition will ever have.
+_NO_OFFSET = 2**62
 
 
 class ProcessedBatch(Protocol):
@@ -59,11 +62,13 @@ class Settled:
         epochs: The partitions asked about, each with the epoch of its state.
         topic_id: Id of their topic.
         heads: Newest manifest row of those that have one.
+        strays: Last stored offset behind the head, of those partitions that were asked about and have any.
     """
 
     epochs: Mapping[int, int]
     topic_id: UUID
     heads: dict[int, Manifest]
+    strays: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +101,13 @@ class Pipeline:
 
     Attributes:
         outcomes: What came to its end, in the order in which it did.
-        outage: What is being waited for now, empty when nothing is; for health.
     """
 
     def __init__(
         self, processor: BatchProcessor, sink: Sink, topics: TopicDirectory, metrics: Metrics, write_threads: int
     ) -> None:
         self.outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
-        self.outage = ""
+        self._outages: dict[str, str] = {}
         self._processor, self._sink, self._topics, self._metrics = processor, sink, topics, metrics
         self._prepare = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self._write = ThreadPoolExecutor(write_threads, thread_name_prefix="write")
@@ -113,9 +117,20 @@ class Pipeline:
         """Start a flight; its outcome is ``Landed`` or ``Failed``."""
         self._prepare.submit(self._guarded, "prepare", flight, self._run_prepare)
 
-    def settle(self, topic: str, epochs: Mapping[int, int]) -> None:
-        """Ask for topic id and manifest heads; the outcome is ``Settled`` or ``Failed``."""
-        self._write.submit(self._settle, topic, dict(epochs))
+    @property
+    def outage(self) -> str:
+        """What is being waited for now, empty when nothing is; for health."""
+        return ", ".join(sorted(self._outages.values()))
+
+    def settle(self, topic: str, epochs: Mapping[int, int], unvouched: Mapping[int, int]) -> None:
+        """Ask for topic id, manifest heads and stray rows; the outcome is ``Settled`` or ``Failed``.
+
+        Args:
+            topic: The topic.
+            epochs: The partitions, each with the epoch of its state.
+            unvouched: Next offset of those behind which the sink may hold rows that no intent names.
+        """
+        self._write.submit(self._settle, topic, dict(epochs), dict(unvouched))
 
     def close(self) -> None:
         """Stop waiting for outages; flights under way finish their current attempt, others never begin."""
@@ -141,9 +156,10 @@ class Pipeline:
                 wait_s = backoff.next_s(error.retry_after_s)
                 self._wait(flight, "registry", "registry", str(error), wait_s=wait_s, attempt=backoff.attempts)
                 continue
-            self.outage = ""
+            self._outages.pop("registry", None)
             self._write.submit(self._guarded, "insert", flight, partial(self._run_write, processed=processed))
             return
+        self._outages.pop("registry", None)
         self.outcomes.put(Landed(flight, None))
 
     def _run_write(self, flight: Flight, processed: ProcessedBatch) -> None:
@@ -159,21 +175,23 @@ class Pipeline:
                 wait_s = backoff.next_s(error.retry_after_s)
                 self._wait(flight, "insert", error.reason, str(error), wait_s=wait_s, attempt=backoff.attempts)
                 continue
-            self.outage = ""
+            self._outages.pop("insert", None)
             self._metrics.observe("auditstream_stage_seconds", time.perf_counter() - started, stage="insert")
             self._metrics.observe_latency(time.time_ns() // 1_000_000, flight.batch.timestamps_ms)
             processed.report(self._metrics)
             self.outcomes.put(Landed(flight, manifest))
             return
+        self._outages.pop("insert", None)
         self.outcomes.put(Landed(flight, None))
 
-    def _settle(self, topic: str, epochs: Mapping[int, int]) -> None:
+    def _settle(self, topic: str, epochs: Mapping[int, int], unvouched: Mapping[int, int]) -> None:
         backoff = Backoff()
         while not self._stopping:
             try:
                 self._topics.refuse_compacted(topic)
                 topic_id = self._topics.topic_id(topic)
                 heads = dict(self._sink.heads(topic_id, list(epochs)))
+                strays = self._strays(topic, topic_id, heads, unvouched)
             except (BrokerUnavailable, SinkUnavailable) as error:
                 self._tell("settle", error.reason, str(error))
                 time.sleep(min(1.0, backoff.next_s()))
@@ -183,9 +201,21 @@ class Pipeline:
                     Failed(error if isinstance(error, MustStop | SinkError) else StageFailed("settle", topic, error))
                 )
                 return
-            self.outage = ""
-            self.outcomes.put(Settled(epochs, topic_id, heads))
+            self._outages.pop("settle", None)
+            self.outcomes.put(Settled(epochs, topic_id, heads, strays))
             return
+
+    def _strays(
+        self, topic: str, topic_id: UUID, heads: Mapping[int, Manifest], unvouched: Mapping[int, int]
+    ) -> Mapping[int, int]:
+        """Return the last offset that is stored behind the manifest's head, by partition."""
+        found: dict[int, int] = {}
+        for partition, offset in unvouched.items():
+            first = max(offset, heads[partition].range.next_offset if partition in heads else 0)
+            stored = self._sink.stored(OffsetRange(topic, topic_id, partition, first, _NO_OFFSET))
+            if strays := [*stored.events[-1:], *stored.dead_letters[-1:], *stored.payloads[-1:]]:
+                found[partition] = max(strays)
+        return found
 
     def _ended(self, flight: Flight) -> bool:
         return self._stopping or flight.cancelled.is_set()
@@ -195,7 +225,7 @@ class Pipeline:
         flight.cancelled.wait(wait_s)
 
     def _tell(self, stage: str, reason: str, detail: str, **more: object) -> None:
-        self.outage = f"{stage} ({reason})"
+        self._outages[stage] = f"{stage} ({reason})"
         self._metrics.count("auditstream_retries_total", stage=stage, reason=reason)
         log.warning("waiting", stage=stage, reason=reason, detail=detail, **more)
 

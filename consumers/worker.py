@@ -20,7 +20,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -67,6 +67,7 @@ class Worker:
         self._commits = Commits(kafka, self._owned, metrics, clock)
         self._backpressure = Backpressure(kafka, self._owned, self._budget, metrics, clock)
         self._airborne: Counter[int] = Counter()
+        self._flying = 0
         self._stop = threading.Event()
         self._housekeeping_at = 0.0
         self._rejoin = self._leaving = False
@@ -111,7 +112,7 @@ class Worker:
         self._metrics.count("auditstream_rebalances_total", len(partitions), kind="assigned")
         log.info("partitions_assigned", partitions=sorted(offsets))
         if offsets:
-            self._pipeline.settle(self._kafka.topic, self._owned.epochs(offsets))
+            self._ask(offsets)
         return offsets
 
     def revoked(self, partitions: Sequence[int]) -> None:
@@ -121,7 +122,8 @@ class Worker:
         going = [s for p in partitions if (s := self._owned.states.get(p)) is not None]
         if not self._leaving:
             self._drain(going, self._policy.rebalance_budget_s)
-        self._commits.settle({s.partition: s for s in going if s.dirty and s.settled and s.flight is None})
+        if not (self._leaving and self._kafka.unreachable):  # a commit that nobody answers would keep us from leaving
+            self._commits.settle({s.partition: s for s in going if s.dirty and s.settled and s.flight is None})
         unfinished = [s.partition for s in going if s.flight is not None]
         self._owned.release(partitions)
         self._metrics.count("auditstream_rebalances_total", len(partitions), kind="revoked")
@@ -175,7 +177,7 @@ class Worker:
         self._kafka.rejoin(self)
 
     def _fetch(self) -> None:
-        self._owned.apply_seeks()
+        self._owned.apply_seeks(paused=self._backpressure.paused)
         if self._backpressure.may_poll():
             messages = self._kafka.fetch(FETCH_MESSAGES, self._patience_s(), self._owned.strand)
             if messages:
@@ -206,6 +208,7 @@ class Worker:
                 self._settle(outcome)
             case Landed(flight=flight, manifest=manifest):
                 self._airborne -= Counter([flight.batch.range.partition])
+                self._flying -= len(flight.batch.offsets)
                 self._budget.give_back(flight.size_bytes)
                 if manifest is None:
                     self._metrics.count("auditstream_messages_discarded_total", len(flight.batch.offsets))
@@ -217,7 +220,12 @@ class Worker:
             self._owned.settle(settled)
         except BrokerUnavailable as error:
             self._retrying("settle", error)
-            self._pipeline.settle(self._kafka.topic, settled.epochs)
+            self._ask(p for p in settled.epochs if p in self._owned.states)
+
+    def _ask(self, partitions: Iterable[int]) -> None:
+        """Ask, in the background, for what must be known of partitions before anything of them is stored."""
+        asked = list(partitions)
+        self._pipeline.settle(self._kafka.topic, self._owned.epochs(asked), self._owned.unvouched(asked))
 
     def _land(self, flight: Flight, manifest: Manifest) -> None:
         now = self._clock()
@@ -257,6 +265,7 @@ class Worker:
     def _launch(self, state: PartitionState, count: int) -> None:
         state.dirty = True
         self._airborne[state.partition] += 1
+        self._flying += count
         self._pipeline.submit(state.take_off(count, self._clock()))
 
     # -- health, leaving --
@@ -283,11 +292,11 @@ class Worker:
         for partition, offset in self._owned.adopt(missing).items():
             self._owned.states[partition].seek_to = offset
         log.info("partitions_reacquired", partitions=missing)
-        self._pipeline.settle(self._kafka.topic, self._owned.epochs(missing))
+        self._ask(missing)
 
     def _measure(self, now: float) -> None:
         states, metrics = self._owned.states, self._metrics
-        metrics.set("auditstream_messages_held", self._owned.held())
+        metrics.set("auditstream_messages_held", self._owned.buffered() + self._flying)
         metrics.set("auditstream_budget_held_bytes", self._budget.held_bytes)
         metrics.set("auditstream_partitions_assigned", len(states))
         metrics.set("auditstream_ready", float(self._progress.ready()[0]))

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import Future, wait
 from types import FrameType
 
 import click
@@ -25,6 +26,10 @@ from sinks.errors import SinkError, SinkMisconfigured, SinkUnavailable
 from sinks.sink import Sink
 
 log = structlog.get_logger(__name__)
+
+_SIGNAL_S = 0.2
+#: Seconds beyond worker.stop_budget_s that leaving the group may take.
+_CLOSE_S = 5.0
 
 
 class _Signals:
@@ -69,7 +74,7 @@ def worker() -> None:
                 signals.service = service
                 if signals.stopping.is_set():
                     service.worker.stop()
-                service.run()
+                _run(service, signals.stopping, settings.worker.stop_budget_s)
         code = 0
     except SinkMisconfigured as error:
         log.error("worker_refused", reason=str(error))
@@ -79,6 +84,34 @@ def worker() -> None:
         log.error("worker_failed", reason=str(error), kind=type(error).__name__)
         click.echo(f"auditstream worker stopped: {error}", err=True)
     _leave(code)
+
+
+def _run(service: WorkerService, stopping: threading.Event, stop_budget_s: float) -> None:
+    """Run the worker beside this thread: a signal is heard even while Kafka's client blocks in a call.
+
+    Raises:
+        ConsumerError: See ``WorkerService.run``.
+        SinkError: See there.
+    """
+    outcome: Future[None] = Future()
+
+    def work() -> None:
+        try:
+            service.run()
+        except BaseException as error:  # raised again by whoever asks for the result
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(None)
+
+    threading.Thread(target=work, name="poll", daemon=True).start()
+    while not outcome.done() and not stopping.is_set():
+        wait([outcome], _SIGNAL_S)
+    if not outcome.done():
+        wait([outcome], stop_budget_s + _CLOSE_S)
+    if outcome.done():
+        outcome.result()
+    else:
+        log.warning("stop_budget_exceeded", hint="what is announced is completed by the next worker")
 
 
 def _check(sink: Sink, stopping: threading.Event) -> bool:
@@ -98,7 +131,9 @@ def _check(sink: Sink, stopping: threading.Event) -> bool:
 
 def _leave(code: int) -> None:
     """End the process; a write that hangs in a dead connection is not waited for beyond its own time-out."""
-    lingering = [t for t in threading.enumerate() if t.name.startswith(("prepare", "write")) and t.is_alive()]
+    lingering = [
+        t for t in threading.enumerate() if t.name.startswith(("commit", "poll", "prepare", "write")) and t.is_alive()
+    ]
     deadline = time.monotonic() + 1.0
     for thread in lingering:
         thread.join(max(0.0, deadline - time.monotonic()))
