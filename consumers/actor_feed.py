@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from consumers.backoff import Backoff
 from consumers.enrich.actors import ActorCard, ActorDirectory
 from consumers.errors import BrokerUnavailable
+from consumers.kafka import ClientLog
 from consumers.metrics import Metrics
 from consumers.topics import TopicDirectory
 from schemas.columns import ACTOR_COLUMNS
@@ -96,7 +98,7 @@ class ActorFeed:
     def _run(self) -> None:
         backoff = Backoff(most_s=5.0)
         while not self._stop.is_set():
-            consumer = Consumer(self._config())
+            consumer = Consumer(self._config(), logger=ClientLog())
             try:
                 self._follow(consumer, backoff)
             except (BrokerUnavailable, KafkaException) as error:
@@ -114,16 +116,17 @@ class ActorFeed:
             finally:
                 consumer.close()
 
-    def _config(self) -> dict[str, str | int | float | bool]:
+    def _config(self) -> dict[str, Any]:
         return self._kafka.client_config() | {
             "group.id": f"auditstream-actors-{uuid.uuid4()}",  # required by librdkafka, never committed to
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
             "isolation.level": "read_committed",
             "allow.auto.create.topics": False,
             "client.id": "auditstream-actors",
             "queued.max.messages.kbytes": 4096,
-            "log_level": 3,
+            "log_level": 4,
         }
 
     def _follow(self, consumer: Consumer, backoff: Backoff) -> None:
@@ -131,9 +134,11 @@ class ActorFeed:
         consumer.assign([TopicPartition(self._kafka.actors_topic, p, 0) for p in ends])
         behind = {p: end for p, end in ends.items() if end > 0}
         while not self._stop.is_set():
-            for message in consumer.consume(1000, _POLL_S if not behind else 0.1):
-                self._take(message)
-            behind = {p: end for p, end in behind.items() if self._position(consumer, p) < end}
+            at_end = {self._take(m) for m in consumer.consume(1000, _POLL_S if not behind else 0.1)}
+            # A position never reaches an end that is made of transaction markers or of what was deleted; the event
+            # that librdkafka sends at the end tells it there, too.
+            left = {p: end for p, end in behind.items() if p not in at_end}
+            behind = {p: end for p, end in left.items() if self._position(consumer, p) < end}
             if not behind and self._directory.state != "ready":
                 backoff.reset()
                 self._ready()
@@ -160,22 +165,39 @@ class ActorFeed:
         log.info("actors_loaded", known=len(self._directory))
         self._loaded.set()
 
-    def _take(self, message: Message) -> None:
-        if (error := message.error()) is not None:
+    def _take(self, message: Message) -> int | None:
+        """Take in what Kafka handed out; return the partition when it says that the partition's end is reached."""
+        error = message.error()
+        if error is None:
+            self._take_card(message)
+        elif error.name() == "_PARTITION_EOF":
+            return message.partition()
+        else:
             log.warning("kafka_error", topic=self._kafka.actors_topic, error=error.name())
-            return
+        return None
+
+    def _take_card(self, message: Message) -> None:
         where = {"partition": message.partition(), "offset": message.offset()}
         try:
             row = self._row(message)
+        except RegistryUnavailable:
+            return  # told to stop while waiting for it: the card is read again by the next worker
         except SchemaError as refusal:
-            self._metrics.count("auditstream_actor_cards_total", result="refused")
-            log.warning("actor_card_refused", reason=str(refusal), **where)
+            self._refuse(str(refusal), where)
+            return
+        except Exception as defect:
+            # Whatever a card does to its reader, the cards behind it are read.
+            self._refuse(f"{type(defect).__name__}: {defect}", where)
             return
         tenant_id, actor_id = key = str(row.record["tenant_id"]), str(row.record["actor_id"])
         card = None if row.deleted else ActorCard.of(row.record)
         self._directory.apply(tenant_id, actor_id, card, (self._topic_id, row.partition), row.offset)
         self._latest[key] = self._unsaved[key] = row
         self._metrics.count("auditstream_actor_cards_total", result="removed" if row.deleted else "applied")
+
+    def _refuse(self, reason: str, where: dict[str, int | None]) -> None:
+        self._metrics.count("auditstream_actor_cards_total", result="refused")
+        log.warning("actor_card_refused", reason=reason, **where)
 
     def _row(self, message: Message) -> _Row:
         value, place = message.value(), (message.partition() or 0, message.offset() or 0)

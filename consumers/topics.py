@@ -64,7 +64,8 @@ class BrokerTopics:
     """Topics as the brokers describe them."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
-        self._admin = AdminClient(kafka.client_config())
+        # librdkafka would write its own lines between ours; what goes wrong comes back as an error anyway.
+        self._admin = AdminClient(kafka.client_config() | {"log_level": 2})
 
     def topic_id(self, topic: str) -> uuid.UUID:
         """Ask the controller for the id of a topic."""
