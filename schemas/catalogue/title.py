@@ -2,7 +2,7 @@
 
 A template is text with names in braces, ``{actor} activated campaign {target}``. A part in square brackets is left
 out when one of its names has no value: ``[ in campaign {parent}]``. ``{{``, ``}}``, ``[[`` and ``]]`` stand for the
-characters themselves. There are no formats, attributes or indexes, and values are never read as templates.
+characters themselves; of three in a row the first two do. There are no formats, attributes or indexes, and values are never read as templates.
 """
 
 from __future__ import annotations
