@@ -12,6 +12,7 @@ from consumers.actor_feed import ActorFeed
 from consumers.enrich import ActorDirectory
 from consumers.kafka import GroupConsumer
 from consumers.metrics import Metrics
+from consumers.pace import Pace
 from consumers.pipeline import Pipeline
 from consumers.probe import Probe
 from consumers.processing import Processor
@@ -68,7 +69,11 @@ class WorkerService:
             worker_version=__version__,
         )
         self._feed = self._actor_feed(registry, topics) if settings.kafka.actors_topic else None
-        pipeline = Pipeline(self._processor, sink, topics, self.metrics, settings.worker.insert_threads)
+        policy = settings.worker
+        pace = Pace(policy.batch_age_s, policy.ranges_per_s)
+        pipeline = Pipeline(
+            self._processor, sink, topics, metrics=self.metrics, pace=pace, write_threads=policy.insert_threads
+        )
         kafka = GroupConsumer(settings.kafka, settings.worker)
         self.worker = Worker(kafka, pipeline, settings.worker, metrics=self.metrics, progress=self.progress)
         self._probe: Probe | None = None

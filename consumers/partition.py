@@ -133,12 +133,12 @@ class PartitionState:
         self.expected = offset + 1
         return True
 
-    def due(self, now: float, policy: WorkerSettings, *, pressed: bool) -> bool:
-        """Whether a batch should be cut: full, old, or memory is short."""
+    def due(self, now: float, policy: WorkerSettings, *, age_s: float, pressed: bool) -> bool:
+        """Whether a batch should be cut: full, older than ``age_s``, or memory is short."""
         if not self.buffer:
             return False
         full = len(self.buffer) >= policy.batch_rows or self.value_bytes >= policy.batch_bytes
-        return full or pressed or self.stranded or now - self.first_at >= policy.batch_age_s
+        return full or pressed or self.stranded or now - self.first_at >= age_s
 
     def replay_due(self) -> bool:
         """Whether the whole pending range has been read again."""

@@ -15,8 +15,9 @@ import structlog
 
 from consumers.backoff import Backoff
 from consumers.batch import MessageBatch
-from consumers.errors import BrokerUnavailable, MustStop, StageFailed
+from consumers.errors import BrokerUnavailable, MustStop, StageFailed, TopicReplaced
 from consumers.metrics import Metrics
+from consumers.pace import Pace
 from consumers.partition import Flight
 from consumers.topics import TopicDirectory
 from schemas.errors import RegistryUnavailable
@@ -101,12 +102,21 @@ class Pipeline:
 
     Attributes:
         outcomes: What came to its end, in the order in which it did.
+        pace: How long batches wait for more; hears of a database that has too many parts.
     """
 
     def __init__(
-        self, processor: BatchProcessor, sink: Sink, topics: TopicDirectory, metrics: Metrics, write_threads: int
+        self,
+        processor: BatchProcessor,
+        sink: Sink,
+        topics: TopicDirectory,
+        *,
+        metrics: Metrics,
+        pace: Pace,
+        write_threads: int,
     ) -> None:
         self.outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        self.pace = pace
         self._outages: dict[str, str] = {}
         self._processor, self._sink, self._topics, self._metrics = processor, sink, topics, metrics
         self._prepare = ThreadPoolExecutor(1, thread_name_prefix="prepare")
@@ -163,6 +173,7 @@ class Pipeline:
         self.outcomes.put(Landed(flight, None))
 
     def _run_write(self, flight: Flight, processed: ProcessedBatch) -> None:
+        self._refuse_replaced(flight)
         backoff, batch, replay = Backoff(), processed.sink_batch, flight.replay
         while not self._ended(flight):
             store = self._sink.complete if replay else self._sink.write
@@ -170,12 +181,15 @@ class Pipeline:
             try:
                 manifest = store(batch, flight.previous_sha256)
             except SinkUnavailable as error:
+                if error.reason == "too_many_parts":
+                    self.pace.too_many_parts()
                 replay = True  # part of it may be stored: from now on read back and complete
                 self._metrics.count("auditstream_replays_total", cause="uncertain")
                 wait_s = backoff.next_s(error.retry_after_s)
                 self._wait(flight, "insert", error.reason, str(error), wait_s=wait_s, attempt=backoff.attempts)
                 continue
             self._outages.pop("insert", None)
+            self.pace.stored()
             self._metrics.observe("auditstream_stage_seconds", time.perf_counter() - started, stage="insert")
             self._metrics.observe_latency(time.time_ns() // 1_000_000, flight.batch.timestamps_ms)
             processed.report(self._metrics)
@@ -183,6 +197,30 @@ class Pipeline:
             return
         self._outages.pop("insert", None)
         self.outcomes.put(Landed(flight, None))
+
+    def _refuse_replaced(self, flight: Flight) -> None:
+        """Make sure that a flight's messages come from the topic that its range names.
+
+        Kafka's client reads on in a new topic of the same name without a word. The id is asked for after the messages
+        were fetched, so messages of a new topic cannot be taken for those of the old one.
+
+        Raises:
+            TopicReplaced: They may come from a new topic.
+        """
+        range_, backoff = flight.batch.range, Backoff()
+        while not self._ended(flight):
+            try:
+                found = self._topics.topic_id(range_.topic)
+            except BrokerUnavailable as error:
+                if error.reason == "UNKNOWN_TOPIC_OR_PART":
+                    break  # deleted and not created again: what was fetched is from the old one
+                wait_s = backoff.next_s()
+                self._wait(flight, "topic", error.reason, str(error), wait_s=wait_s, attempt=backoff.attempts)
+                continue
+            if found != range_.topic_id:
+                raise TopicReplaced(range_.topic)
+            break
+        self._outages.pop("topic", None)
 
     def _settle(self, topic: str, epochs: Mapping[int, int], unvouched: Mapping[int, int]) -> None:
         backoff = Backoff()

@@ -66,6 +66,7 @@ class Worker:
         self._owned = Ownership(kafka, policy, self._budget, metrics, clock)
         self._commits = Commits(kafka, self._owned, metrics, clock)
         self._backpressure = Backpressure(kafka, self._owned, self._budget, metrics, clock)
+        self._pace = pipeline.pace
         self._airborne: Counter[int] = Counter()
         self._flying = 0
         self._stop = threading.Event()
@@ -256,7 +257,9 @@ class Worker:
     def _announce(self) -> None:
         """Announce the ranges that are due, oldest first, in one commit, and let them fly."""
         now, pressed = self._clock(), self._budget.exhausted
-        due = [s for s in self._ready_to_fly() if not s.replaying and s.due(now, self._policy, pressed=pressed)]
+        ready = [s for s in self._ready_to_fly() if not s.replaying]
+        age_s = self._pace.age_s(len(ready))
+        due = [s for s in ready if s.due(now, self._policy, age_s=age_s, pressed=pressed)]
         due.sort(key=lambda s: s.first_at)
         plans = {s.partition: (s, s.plan(self._policy)) for s in due[: self._seats()]}
         for partition in self._commits.announce({p: s.last_planned(count) for p, (s, count) in plans.items()}):

@@ -85,11 +85,11 @@ def test_a_batch_is_due_by_rows_bytes_age_or_short_memory(
 ) -> None:
     state = settled()
     feed(state, 0, 1, 2)
-    assert state.due(now, WorkerSettings(**policy), pressed=pressed) is due
+    assert state.due(now, WorkerSettings(**policy), pressed=pressed, age_s=1.0) is due
 
 
 def test_an_empty_buffer_is_never_due() -> None:
-    assert not settled().due(1e9, WorkerSettings(), pressed=True)
+    assert not settled().due(1e9, WorkerSettings(), pressed=True, age_s=1.0)
 
 
 def test_one_message_larger_than_a_batch_makes_a_batch_of_its_own() -> None:
