@@ -8,6 +8,7 @@ ConsumerError
     ├── LostData        retention deleted messages that were never read
     ├── RewoundOffset   the committed offset lies before what the sink already has
     ├── ForeignOffset   the committed offset carries metadata of something else
+    ├── TopicReplaced   the topic was deleted and created again while the worker read it
     ├── UnusableTopic   the topic is compacted, so that offsets vanish by themselves
     └── StageFailed     a stage failed in a way that nobody foresaw
 """
@@ -123,6 +124,17 @@ class UnusableTopic(MustStop):
         super().__init__(
             f"topic {topic} has cleanup.policy={policy}: compaction removes messages, so that a missing event could not "
             "be told from a removed one; set cleanup.policy=delete for it"
+        )
+        self.topic = topic
+
+
+class TopicReplaced(MustStop):
+    """The topic of the events was deleted and created again under a running worker."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(
+            f"topic {topic} was deleted and created again while it was read, so its offsets mean other messages now. "
+            "Nothing of the new one is stored yet: start the worker again, it reads the new topic from its start"
         )
         self.topic = topic
 

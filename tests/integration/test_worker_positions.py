@@ -9,7 +9,7 @@ from uuid import UUID
 import pyarrow as pa
 import pytest
 
-from consumers.errors import ForeignOffset, LostData, RewoundOffset, UnusableTopic
+from consumers.errors import ForeignOffset, LostData, RewoundOffset, TopicReplaced, UnusableTopic
 from consumers.intents import Intent
 from consumers.topics import BrokerTopics
 from infrastructure.bench import Bench
@@ -292,7 +292,10 @@ def test_a_topic_made_anew_between_two_workers_is_read_from_its_start(bench: Ben
     )
 
 
-def test_a_topic_made_anew_under_a_running_worker_is_read_from_its_start(bench: Bench) -> None:
+@pytest.mark.parametrize("count", [9, 3])
+def test_a_topic_made_anew_under_a_running_worker_stops_it_and_is_then_read_from_its_start(
+    bench: Bench, count: int
+) -> None:
     sink = MemorySink()
     bench.send(*bench.events(6))
     worker = bench.worker(sink)
@@ -300,11 +303,11 @@ def test_a_topic_made_anew_under_a_running_worker_is_read_from_its_start(bench: 
     worker.wait(lambda: bench.committed()[0] == 6, "the idle commit")
     old = topic_id(bench)
     bench.recreate()
-    bench.send(*bench.events(9, 100))
-    worker.wait_stored(15)
-    worker.stop()
+    bench.send(*bench.events(count, 100))
+    assert isinstance(worker.ended_with(), TopicReplaced | LostData)
+    store_all(bench, sink, count)
     new = topic_id(bench)
     rows = sink.events.to_pylist()
     assert sorted((UUID(bytes=r["kafka_topic_id"]), r["kafka_offset"]) for r in rows) == sorted(
-        [(old, n) for n in range(6)] + [(new, n) for n in range(9)]
+        [(old, n) for n in range(6)] + [(new, n) for n in range(count)]
     )
