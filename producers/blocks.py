@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from producers.sparse import sparse
+
 Time = datetime | str | int
 
 
-@dataclass(slots=True, kw_only=True)
+@sparse
+@dataclass(kw_only=True)
 class ApiCall:
     """An API call (record kind ``api_call``). Bodies that are not text become JSON."""
 
@@ -35,7 +38,8 @@ class ApiCall:
     incentive_id: str | None = None
 
 
-@dataclass(slots=True, kw_only=True)
+@sparse
+@dataclass(kw_only=True)
 class Auth:
     """A login, logout or change of credentials (record kind ``auth``)."""
 
@@ -47,7 +51,8 @@ class Auth:
     attempted_login: str | None = None
 
 
-@dataclass(slots=True, kw_only=True)
+@sparse
+@dataclass(kw_only=True)
 class Run:
     """An entry of the log of a run (record kind ``run_log``)."""
 
@@ -60,7 +65,8 @@ class Run:
     value_unit: str | None = None
 
 
-@dataclass(slots=True, kw_only=True)
+@sparse
+@dataclass(kw_only=True)
 class Task:
     """One state of a background task (record kind ``task``); ``state_seq`` rises with each."""
 
@@ -79,7 +85,8 @@ class Task:
     error: str | None = None
 
 
-@dataclass(slots=True, kw_only=True)
+@sparse
+@dataclass(kw_only=True)
 class Export:
     """One state of an export (record kind ``export``); ``state_seq`` rises with each."""
 
@@ -102,7 +109,8 @@ class Export:
     manifest_ref: str | None = None
 
 
-@dataclass(slots=True, kw_only=True)
+@sparse
+@dataclass(kw_only=True)
 class Webhook:
     """One attempt of a webhook sendout (record kind ``webhook``)."""
 
@@ -123,7 +131,8 @@ class Webhook:
     payload_ref: str | None = None
 
 
-@dataclass(slots=True, kw_only=True)
+@sparse
+@dataclass(kw_only=True)
 class Access:
     """A read of the audit log itself (record kind ``access``)."""
 

@@ -21,6 +21,8 @@ _log = structlog.get_logger("auditstream.producer")
 Headers = Sequence[tuple[str, bytes]]
 #: Called once per message by the serving thread: None when acknowledged, else why not.
 OnDone = Callable[["SendFailure | None"], None]
+#: The same as the client calls it, with its own error and message. ``reporting`` makes one.
+Report = Callable[[KafkaError | None, object], None]
 
 _POLL_S = 0.05
 #: Seconds in which the same problem is not logged again.
@@ -64,6 +66,16 @@ def translated(error: KafkaError) -> SendFailure:
     rejected = error.code() in _REJECTED
     may_arrive = not rejected and error.code() not in _NEVER_SENT
     return SendFailure(f"{error.name()}: {error.str()}", "rejected" if rejected else "returned", may_arrive=may_arrive)
+
+
+def reporting(on_done: OnDone) -> Report:
+    """Return what the client is to call for a message; one report may serve any number of messages."""
+
+    def report(error: KafkaError | None, message: object) -> None:
+        del message
+        on_done(None if error is None else translated(error))
+
+    return report
 
 
 def client_properties(kafka: KafkaSettings, settings: ProducerSettings, *, give_up: bool) -> dict[str, Any]:
@@ -117,27 +129,26 @@ class KafkaSender:
         self._stop = threading.Event()
         self._fatal = threading.Event()
         self._told: dict[int, float] = {}
-        self._refused: deque[tuple[OnDone, SendFailure]] = deque()
+        self._refused: deque[tuple[Report, KafkaError]] = deque()
         self._client = self._start()
         self._thread = threading.Thread(target=self._serve, name="auditstream-delivery", daemon=True)
         self._thread.start()
 
-    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers, on_done: OnDone) -> bool:
-        """Hand a message to the client; ``on_done`` tells its fate.
+    def send(self, topic: str, key: bytes | None, value: bytes | None, report: Report, headers: Headers = ()) -> bool:
+        """Hand a message to the client; ``report`` tells its fate.
 
         Returns:
             False when the client's queue is full: nothing was taken, try again later.
         """
-
-        def done(error: KafkaError | None, _: object) -> None:
-            on_done(None if error is None else translated(error))
-
         try:
-            self._client.produce(topic, value, key, headers=list(headers) or None, on_delivery=done)
+            if headers:
+                self._client.produce(topic, value, key, headers=list(headers), on_delivery=report)
+            else:
+                self._client.produce(topic, value, key, -1, report)
         except BufferError:
             return False
         except KafkaException as error:
-            self._failed_at_once(error.args[0], on_done)
+            self._failed_at_once(error.args[0], report)
         return True
 
     def purge(self) -> None:
@@ -157,14 +168,14 @@ class KafkaSender:
 
     def _tell_refused(self) -> None:
         while self._refused:
-            on_done, failure = self._refused.popleft()
-            on_done(failure)
+            report, error = self._refused.popleft()
+            report(error, None)
 
-    def _failed_at_once(self, error: KafkaError, on_done: OnDone) -> None:
+    def _failed_at_once(self, error: KafkaError, report: Report) -> None:
         if error.fatal():
             self._fatal.set()
         # Told by the serving thread, never inside send: callers hold locks there.
-        self._refused.append((on_done, translated(error)))
+        self._refused.append((report, error))
 
     def _start(self) -> Producer:
         # The client's own lines go where the service's logs go, not to the standard error.

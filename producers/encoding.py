@@ -20,15 +20,22 @@ Encode = Callable[[Any], bytes]
 Kind = Any
 
 _pack_double = struct.Struct("<d").pack
+_utf8 = str.encode
+
+
+_GROUP_BITS = 14
+_GROUP = (1 << _GROUP_BITS) - 1
+#: Two groups of seven bits each, by their number: with more groups to follow, and as the last ones.
+_GOING_ON = [bytes((n & 0x7F | 0x80, n >> 7 | 0x80)) for n in range(_GROUP + 1)]
+_LAST = [bytes((n & 0x7F | 0x80, n >> 7) if n > 0x7F else (n,)) for n in range(_GROUP + 1)]
 
 
 def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
+    encoded = b""
+    while number > _GROUP:
+        encoded += _GOING_ON[number & _GROUP]
+        number >>= _GROUP_BITS
+    return encoded + _LAST[number]
 
 
 _SMALL = 4096
@@ -45,9 +52,10 @@ def encode_text(value: str) -> bytes:
     """Encode text as its length in bytes and UTF-8.
 
     Raises:
+        TypeError: It is no text.
         UnicodeEncodeError: The text holds half of a surrogate pair.
     """
-    encoded = value.encode()
+    encoded = _utf8(value)
     length = len(encoded)
     return (_NUMBERS[length] if length < _SMALL else _varint(length << 1)) + encoded
 
@@ -65,7 +73,7 @@ class RecordEncoder:
             TypeError: The schema uses a type that the envelope has never used.
         """
         self._places = {f["name"]: (i, _encoder(f["type"])) for i, f in enumerate(fields)}
-        self._defaults = [_default(f) for f in fields]
+        self._defaults = defaults_of(fields)
         self._required = [f["name"] for f in fields if "default" not in f]
 
     def encode(self, record: Mapping[str, Any]) -> bytes:
@@ -77,6 +85,10 @@ class RecordEncoder:
         Raises:
             InvalidEvent: A required field is missing, or a text is not valid Unicode.
         """
+        return b"".join(self.chunks(record))
+
+    def chunks(self, record: Mapping[str, Any]) -> list[bytes]:
+        """Encode a record field by field, in the order of the schema; otherwise like ``encode``."""
         chunks = self._defaults.copy()
         places = self._places
         name = ""
@@ -89,7 +101,7 @@ class RecordEncoder:
         for name in self._required:
             if name not in record:
                 raise InvalidEvent(name, None, "a value; it is required")
-        return b"".join(chunks)
+        return chunks
 
 
 _SCALARS: Mapping[str, Encode] = {
@@ -99,6 +111,11 @@ _SCALARS: Mapping[str, Encode] = {
     "boolean": lambda value: b"\1" if value else b"\0",
     "double": _pack_double,
 }
+
+
+def defaults_of(fields: Sequence[Mapping[str, Any]]) -> list[bytes]:
+    """Return the encoded defaults of fields in their order, nothing where a value is required."""
+    return [_default(f) for f in fields]
 
 
 def _default(field: Mapping[str, Any]) -> bytes:

@@ -9,9 +9,11 @@ from typing import Any
 from uuid import UUID
 
 from producers.blocks import Access, ApiCall, Auth, Export, Run, Task, Webhook
+from producers.sparse import sparse
 
 
-@dataclass(slots=True, kw_only=True)
+@sparse
+@dataclass(kw_only=True)
 class Actor:
     """Who did it. A name without prefix is the envelope's ``actor_`` field of that name."""
 
@@ -32,7 +34,8 @@ class Actor:
     on_behalf_of_id: str | None = None
 
 
-@dataclass(slots=True, kw_only=True)
+@sparse
+@dataclass(kw_only=True)
 class Origin:
     """Where it came from. ``kind`` is the envelope's ``origin``, ``name`` its ``origin_name``."""
 
@@ -45,7 +48,8 @@ class Origin:
     user_agent: str | None = None
 
 
-@dataclass(slots=True, kw_only=True)
+@sparse
+@dataclass(kw_only=True)
 class Target:
     """The main object. ``parent_type`` and ``parent_id`` name what it belongs to."""
 
@@ -56,7 +60,8 @@ class Target:
     parent_id: str | None = None
 
 
-@dataclass(slots=True, kw_only=True)
+@sparse
+@dataclass(kw_only=True)
 class TargetRef:
     """One further object and its role: target, affected, related or member."""
 
@@ -66,7 +71,8 @@ class TargetRef:
     role: str | None = None
 
 
-@dataclass(slots=True, kw_only=True)
+@sparse
+@dataclass(kw_only=True)
 class Change:
     """One changed field; None is a value that was, or is, not there. Values that are not text become JSON."""
 
@@ -76,7 +82,8 @@ class Change:
     masked: bool | None = None
 
 
-@dataclass(slots=True, kw_only=True)
+@sparse
+@dataclass(kw_only=True)
 class AuditEvent:
     """One audit event, ready to be emitted.
 

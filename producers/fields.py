@@ -7,8 +7,8 @@ a dict or a list. It accepts JSON-friendly forms and refuses everything that it 
 from __future__ import annotations
 
 import difflib
-import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,7 @@ import orjson
 
 from producers.changes import as_text
 from producers.errors import InvalidEvent
+from producers.sparse import given_to
 
 Convert = Callable[[Any], Any]
 #: An Avro type as JSON data.
@@ -54,6 +55,9 @@ def items_of(value: object) -> Iterable[tuple[str, Any]] | None:
     """Return the names and values of a mapping or a typed dataclass, None when it is neither."""
     if isinstance(value, Mapping):
         return value.items()
+    given = given_to(value)
+    if given is not None:
+        return given.items()
     if is_dataclass(value) and not isinstance(value, type):
         names, get = _attributes(type(value))
         return zip(names, get(value), strict=True)
@@ -127,7 +131,7 @@ def micros(value: object, path: str) -> int:
         if moment.utcoffset() is None:
             raise InvalidEvent(path, value, "a time with its offset from UTC, for example 2026-03-01T12:00:00+00:00")
         return (moment - _EPOCH) // _MICROSECOND
-    return int(_integer(path, _LONG_BITS)(moment))
+    return int(_integer(path, LONG_BITS)(moment))
 
 
 def _parsed(text: str, path: str) -> datetime:
@@ -157,7 +161,10 @@ def _json_text(value: object, path: str) -> str:
         raise InvalidEvent(path, value, "text or a value with a JSON form") from None
 
 
-_INT_BITS, _LONG_BITS = 31, 63
+#: Bits of Avro's int and long without the sign.
+INT_BITS, LONG_BITS = 31, 63
+#: Neither infinity nor a whole number beyond the doubles is at most this; no comparison with a NaN is true.
+_LARGEST = sys.float_info.max
 
 
 def _integer(path: str, bits: int) -> Convert:
@@ -182,16 +189,23 @@ def _boolean(path: str) -> Convert:
 
 def _number(path: str) -> Convert:
     def convert(value: object) -> float:
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST:
             return float(value)
         raise InvalidEvent(path, value, "a finite number")
 
     return convert
 
 
+def symbol_forms(symbols: Iterable[str]) -> dict[str, str]:
+    """Return the symbols of an enum by the ways in which they are mostly written.
+
+    Any case is accepted: services write Info, INFO and info, and no two symbols of an enum differ by case only.
+    """
+    return {form: s for s in symbols for form in (s.casefold(), s.lower(), s.upper(), s)}
+
+
 def _symbol(path: str, symbols: list[str]) -> Convert:
-    # Any case is accepted: services write Info, INFO and info, and no two symbols of an enum differ by case only.
-    known = {form: s for s in symbols for form in (s.casefold(), s.lower(), s.upper(), s)}
+    known = symbol_forms(symbols)
 
     def convert(value: object) -> str:
         found = known.get(value) if isinstance(value, str) else None
@@ -243,8 +257,8 @@ def _record(path: str, schema_fields: list[dict[str, Any]]) -> Convert:
 
 _SCALARS: Mapping[str, Callable[[str], Convert]] = {
     "string": _text_of,
-    "int": lambda path: _integer(path, _INT_BITS),
-    "long": lambda path: _integer(path, _LONG_BITS),
+    "int": lambda path: _integer(path, INT_BITS),
+    "long": lambda path: _integer(path, LONG_BITS),
     "boolean": _boolean,
     "double": _number,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -10,21 +11,28 @@ from collections.abc import Callable
 _TAIL_BITS = 74
 _RAND_B_BITS = 62
 _RAND_B = (1 << _RAND_B_BITS) - 1
+_NODE = (1 << 48) - 1
+_STEPS = struct.Struct(">256I")
 
 
 class EventIds:
     """Makes UUIDs of version 7, each greater than the one before it.
 
     Within one millisecond the random tail is raised by a random step; when the clock stands still or goes back, the
-    last millisecond is kept. Thread-safe.
+    last millisecond is kept. Thread-safe. After a fork call ``forget``, else parent and child take the same steps.
 
     Source: RFC 9562, section 5.7 (layout) and 6.2, method 2 (monotonic random).
     """
 
     def __init__(self, clock_ns: Callable[[], int] = time.time_ns, random: Callable[[int], bytes] = os.urandom) -> None:
         self._clock_ns, self._random = clock_ns, random
-        self._lock = threading.Lock()
+        self.forget()
         self._ms, self._tail = 0, 0
+
+    def forget(self) -> None:
+        """Drop what was drawn and not used, and the lock, which another thread may have held at a fork."""
+        self._lock = threading.Lock()
+        self._steps: list[int] = []
 
     def next(self) -> str:
         """Return a new id in canonical text form."""
@@ -41,18 +49,21 @@ class EventIds:
         self._ms, self._tail = ms, int.from_bytes(self._random(10), "big") & ((1 << (_TAIL_BITS - 1)) - 1)
 
     def _step(self) -> None:
-        self._tail += 1 + int.from_bytes(self._random(4), "big")
+        if not self._steps:  # drawn in blocks: asking the system costs more than all the rest of an id
+            self._steps = list(_STEPS.unpack(self._random(_STEPS.size)))
+        self._tail += 1 + self._steps.pop()
         if self._tail >> _TAIL_BITS:
             self._restart(self._ms + 1)
 
 
 def _text(ms: int, tail: int) -> str:
-    number = ms << 80 | 7 << 76 | tail >> _RAND_B_BITS << 64 | 2 << 62 | tail & _RAND_B
-    text = f"{number:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    high, low = tail >> _RAND_B_BITS, tail & _RAND_B
+    # The old way of formatting takes two thirds of an f-string's time with five numbers.
+    return "%08x-%04x-7%03x-%04x-%012x" % (ms >> 16, ms & 0xFFFF, high, 0x8000 | low >> 48, low & _NODE)  # noqa: UP031
 
 
 _ids = EventIds()
+os.register_at_fork(after_in_child=_ids.forget)
 
 
 def new_event_id() -> str:

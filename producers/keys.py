@@ -36,5 +36,5 @@ def _by_object(record: Mapping[str, Any]) -> bytes:
         if block in record and record[block].get(field):
             return f"{record['tenant_id']}/{block}/{record[block][field]}".encode()
     if record.get("target_id"):
-        return f"{record['tenant_id']}/{record.get('target_type', '')}/{record['target_id']}".encode()
+        return f"{record['tenant_id']}/{record.get('target_type') or ''}/{record['target_id']}".encode()
     return _by_actor(record)

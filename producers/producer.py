@@ -6,26 +6,22 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from producers.encoding import RecordEncoder
+from producers.drafts import Draft, Drafter, Event
 from producers.errors import DeliveryFailed, ProducerClosed, ProducerForked
-from producers.event import AuditEvent
 from producers.identity import new_event_id
 from producers.keys import key_function
 from producers.masking import Masker
 from producers.promise import Counts, Delivery, OnFate
-from producers.records import SCHEMA, SCHEMA_VERSION, Record, to_record
+from producers.records import SCHEMA_VERSION
 from producers.schema_headers import SchemaHeaders
 from producers.settings import ProducerSettings
 from producers.spooled import SpooledDelivery
 from producers.strict import StrictDelivery
 from schemas.registry import Registry, open_registry
 from schemas.settings import KafkaSettings, RegistrySettings
-
-Event = AuditEvent | Mapping[str, Any]
 
 
 class AuditProducer:
@@ -62,10 +58,9 @@ class AuditProducer:
         """
         kafka, self._settings = kafka or KafkaSettings(), settings or ProducerSettings()
         self._pid, self._lock, self._closed, self._seq = os.getpid(), threading.Lock(), False, 0
-        self._key = key_function(self._settings.partition_key)
-        self._masker = Masker(self._settings) if self._settings.mask else None
-        self._encode = RecordEncoder(SCHEMA["fields"]).encode
         self._stamps = _stamps(self._settings)
+        masker = Masker(self._settings) if self._settings.mask else None
+        self._drafter = Drafter(self._stamps, key_function(self._settings.partition_key), masker)
         self._owned: Registry | None = None
         if registry is None or isinstance(registry, RegistrySettings):
             registry = self._owned = open_registry(registry or RegistrySettings())
@@ -79,7 +74,7 @@ class AuditProducer:
     @property
     def producer_id(self) -> str:
         """Identity of this object in the events that it stamps."""
-        return str(self._stamps["producer_id"])
+        return self._stamps["producer_id"]
 
     def emit(self, event: Event, timeout_s: float | None = None) -> str:
         """Emit one event and, in strict mode, wait until Kafka has it.
@@ -166,27 +161,22 @@ class AuditProducer:
     def _submit(self, event: Event, on_fate: OnFate | None, deadline_s: float) -> str:
         if os.getpid() != self._pid:
             raise ProducerForked(self._pid, os.getpid())
-        record = to_record(event)
-        if self._masker:
-            self._masker.apply(record)
-        event_id = str(record["event_id"])
+        draft = self._drafter.draft(event)
         if not self._lock.acquire(timeout=max(0.0, deadline_s - time.monotonic())):
-            raise DeliveryFailed(event_id, "other threads kept the producer busy", may_arrive=False)
+            raise DeliveryFailed(draft.event_id, "other threads kept the producer busy", may_arrive=False)
         try:
-            self._accept(event_id, record, on_fate, deadline_s)
+            self._accept(draft, on_fate, deadline_s)
         finally:
             self._lock.release()
-        return event_id
+        return draft.event_id
 
-    def _accept(self, event_id: str, record: Record, on_fate: OnFate | None, deadline_s: float) -> None:
+    def _accept(self, draft: Draft, on_fate: OnFate | None, deadline_s: float) -> None:
         if self._closed:
             raise ProducerClosed
-        stamped = {**self._stamps, **record}
-        if "producer_id" not in record:
-            stamped["producer_seq"] = self._seq + 1
-        self._delivery.accept(event_id, self._key(stamped), self._encode(stamped), on_fate, deadline_s)
+        self._delivery.accept(draft.event_id, draft.key, draft.body(self._seq + 1), on_fate, deadline_s)
         # Only an event that was accepted uses up a number, else a refused one would look lost.
-        self._seq += "producer_id" not in record
+        if not draft.numbered:
+            self._seq += 1
 
     def _close_registry(self) -> None:
         if self._owned is not None:
@@ -214,7 +204,7 @@ class _Receipt:
             raise self._error
 
 
-def _stamps(settings: ProducerSettings) -> dict[str, Any]:
+def _stamps(settings: ProducerSettings) -> dict[str, str]:
     stamps = {
         "source_service": settings.source_service,
         "source_version": settings.source_version,

@@ -33,10 +33,15 @@ class Counts:
 
 
 class Tally:
-    """Counts what was accepted and what became of it, and lets a thread wait for the rest. Thread-safe."""
+    """Counts what was accepted and what became of it, and lets threads wait for the rest.
+
+    ``accepted`` is called by one thread at a time, ``settled`` likewise by one at a time, not always the same ones.
+    Each has its own counters, so that neither takes a lock for every event.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
+        self._waiting = 0
         self.emitted = self.acknowledged = self.failed = 0
 
     @property
@@ -46,23 +51,32 @@ class Tally:
 
     def accepted(self, count: int = 1) -> None:
         """Count accepted events; minus one takes back what was counted and not accepted."""
-        with self._changed:
-            self.emitted += count
+        self.emitted += count
+        if count < 0:
+            self._tell()
 
     def settled(self, *, acknowledged: bool) -> None:
         """Count the fate of one event."""
-        with self._changed:
-            if acknowledged:
-                self.acknowledged += 1
-            else:
-                self.failed += 1
-            if self.outstanding <= 0:
+        if acknowledged:
+            self.acknowledged += 1
+        else:
+            self.failed += 1
+        self._tell()
+
+    def _tell(self) -> None:
+        # Whoever waits says so before looking at the counters, so that one of the two sees the other.
+        if self._waiting and self.outstanding <= 0:
+            with self._changed:
                 self._changed.notify_all()
 
     def wait(self, timeout_s: float) -> int:
         """Wait until nothing is outstanding; return how much still is."""
         with self._changed:
-            self._changed.wait_for(lambda: self.outstanding <= 0, timeout_s)
+            self._waiting += 1
+            try:
+                self._changed.wait_for(lambda: self.outstanding <= 0, timeout_s)
+            finally:
+                self._waiting -= 1
             return self.outstanding
 
 

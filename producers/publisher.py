@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from producers.delivery import Headers, KafkaSender, SendFailure, client_properties
+from producers.delivery import Headers, KafkaSender, SendFailure, client_properties, reporting
 from producers.promise import Tally
 from producers.settings import ProducerSettings
 from schemas.settings import KafkaSettings
@@ -35,6 +35,7 @@ class Publisher:
 
     def __init__(self, kafka: KafkaSettings, settings: ProducerSettings) -> None:
         self._sender = KafkaSender(client_properties(kafka, settings, give_up=True))
+        self._report = reporting(self._settle)
         self._tally, self._timeout_s = Tally(), settings.delivery_timeout_s
         self._first_failure = ""
 
@@ -53,7 +54,7 @@ class Publisher:
             headers: Kafka headers.
         """
         self._tally.accepted()
-        while not self._sender.send(topic, key, value, headers, self._settle):
+        while not self._sender.send(topic, key, value, self._report, headers):
             time.sleep(_ROOM_PAUSE_S)
 
     def close(self) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from operator import attrgetter
 from typing import Any
 
 from producers.errors import InvalidEvent
@@ -23,7 +22,8 @@ Record = dict[str, Any]
 #: Version of the envelope that this code writes.
 SCHEMA_VERSION = 1
 SCHEMA: Mapping[str, Any] = avro_schema("audit_event", SCHEMA_VERSION)
-_ENVELOPE = {"schema_version": f"{SCHEMA_VERSION}.0"}
+#: What every event says unless it says otherwise.
+ENVELOPE = {"schema_version": f"{SCHEMA_VERSION}.0"}
 
 #: Typed block -> the record kind that needs it.
 BLOCK_KINDS: Mapping[str, str] = {
@@ -40,8 +40,6 @@ _KIND_BLOCKS = {kind: block for block, kind in BLOCK_KINDS.items()}
 _CONVERT: dict[str, Convert] = {f["name"]: converter(f["type"], f["name"]) for f in SCHEMA["fields"]} | {
     "event_id": event_id_of
 }
-_EVENT_NAMES = tuple(f.name for f in fields(AuditEvent))
-_event_values = attrgetter(*_EVENT_NAMES)
 
 
 def _flat_names(group: str, of: type[Any]) -> dict[str, str]:
@@ -49,12 +47,13 @@ def _flat_names(group: str, of: type[Any]) -> dict[str, str]:
     return {name: flat if flat in _CONVERT else name for name, flat in names.items()}
 
 
-_GROUPS: Mapping[str, Mapping[str, str]] = {
+#: Group -> name inside it -> name in the schema.
+GROUPS: Mapping[str, Mapping[str, str]] = {
     "actor": _flat_names("actor", Actor),
     "target": _flat_names("target", Target),
     "origin": _flat_names("origin", Origin) | {"kind": "origin"},
 }
-_KNOWN = (*_CONVERT, *(g for g in _GROUPS if g not in _CONVERT))
+_KNOWN = (*_CONVERT, *(g for g in GROUPS if g not in _CONVERT))
 
 
 def to_record(event: AuditEvent | Mapping[str, Any]) -> Record:
@@ -63,13 +62,11 @@ def to_record(event: AuditEvent | Mapping[str, Any]) -> Record:
     Raises:
         InvalidEvent: A field is unknown, has a wrong value, is missing, or contradicts another.
     """
-    record = _ENVELOPE.copy()
-    if isinstance(event, AuditEvent):
-        _fill(record, zip(_EVENT_NAMES, _event_values(event), strict=True))
-    elif isinstance(event, Mapping):
-        _fill(record, event.items())
-    else:
+    record = ENVELOPE.copy()
+    items = items_of(event) if isinstance(event, AuditEvent | Mapping) else None
+    if items is None:
         raise InvalidEvent("event", event, "an AuditEvent or an object")
+    _fill(record, items)
     _complete(record)
     return record
 
@@ -86,7 +83,7 @@ def _fill(record: Record, items: Iterable[tuple[str, Any]]) -> None:
 
 
 def _fill_group(record: Record, group: str, value: object) -> None:
-    flat = _GROUPS.get(group)
+    flat = GROUPS.get(group)
     if flat is None:
         raise InvalidEvent(str(group), value, f"a field of the schema{nearest(str(group), _KNOWN)}")
     items = items_of(value)

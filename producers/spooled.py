@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from producers.delivery import KafkaSender, SendFailure, client_properties
+from producers.delivery import KafkaSender, SendFailure, client_properties, reporting
 from producers.errors import ProducerMisconfigured
 from producers.promise import Counts, OnFate, Tally
 from producers.records import SCHEMA_VERSION
@@ -128,7 +128,7 @@ class SpooledDelivery:
         def done(failure: SendFailure | None) -> None:
             self._done(ticket, body, failure)
 
-        if self._sender.send(self._topic, key or None, header + body, (), done):
+        if self._sender.send(self._topic, key or None, header + body, reporting(done)):
             return True
         self._spool.returned(ticket)
         return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from producers.delivery import KafkaSender, SendFailure, client_properties
+from producers.delivery import KafkaSender, Report, SendFailure, client_properties, reporting
 from producers.errors import DeliveryFailed
 from producers.promise import Counts, OnFate, Tally
 from producers.settings import ProducerSettings
@@ -26,6 +26,8 @@ class StrictDelivery:
         """
         self._topic, self._header = kafka.events_topic, header
         self._tally = Tally()
+        #: For events whose fate nobody asked for; they are counted all the same.
+        self._counted = reporting(lambda failure: self._tally.settled(acknowledged=failure is None))
         self._sender = KafkaSender(client_properties(kafka, settings, give_up=True))
 
     def accept(self, event_id: str, key: bytes, body: bytes, on_fate: OnFate | None, deadline_s: float) -> None:
@@ -34,19 +36,21 @@ class StrictDelivery:
         Raises:
             DeliveryFailed: There was no room in time; the event was not handed over.
         """
-
-        def done(failure: SendFailure | None) -> None:
-            self._tally.settled(acknowledged=failure is None)
-            if on_fate:
-                on_fate(event_id, failure.error(event_id) if failure else None)
-
+        report = self._report(event_id, on_fate) if on_fate else self._counted
         # Counted first: the report may come before send returns.
         self._tally.accepted()
-        while not self._sender.send(self._topic, key or None, self._header + body, (), done):
+        while not self._sender.send(self._topic, key or None, self._header + body, report):
             if time.monotonic() >= deadline_s:
                 self._tally.accepted(-1)
                 raise DeliveryFailed(event_id, "the queue of the Kafka client stayed full", may_arrive=False)
             time.sleep(_ROOM_PAUSE_S)
+
+    def _report(self, event_id: str, on_fate: OnFate) -> Report:
+        def done(failure: SendFailure | None) -> None:
+            self._tally.settled(acknowledged=failure is None)
+            on_fate(event_id, failure.error(event_id) if failure else None)
+
+        return reporting(done)
 
     def counts(self) -> Counts:
         """Return the counts."""

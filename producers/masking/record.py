@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from producers.masking.clean import CleanTexts
 from producers.masking.rules import MASK, Hits, Rules
 from producers.masking.text import TextMasker
 from producers.settings import ProducerSettings
@@ -37,10 +38,19 @@ TEXT_FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 _MAPS = ("details", "labels")
 _BLOCKS = tuple(block for block in TEXT_FIELDS if block)
+#: Paths of all texts that are looked at, in maps names as well as values.
+LOOKED_AT = frozenset(
+    {f"{block}.{name}" if block else name for block, names in TEXT_FIELDS.items() for name in names}
+    | {*_MAPS, "targets.name", "changes.field", "changes.before", "changes.after"}
+)
 
 
 class Masker:
-    """Masks the secrets of records and notes in ``redactions`` what it did. Thread-safe; keeps no text."""
+    """Masks the secrets of records and notes in ``redactions`` what it did. Thread-safe.
+
+    Attributes:
+        clean: The cheap look at single texts, under the same rules.
+    """
 
     def __init__(self, settings: ProducerSettings) -> None:
         """Compile the rules.
@@ -50,6 +60,7 @@ class Masker:
         """
         self._rules = Rules(settings)
         self._text = TextMasker(self._rules)
+        self.clean = CleanTexts(self._rules)
 
     def apply(self, record: dict[str, Any]) -> None:
         """Mask a record in place; one that holds nothing suspicious is only looked at.

@@ -22,7 +22,8 @@ RuleName = Literal["card", "bearer", "basic", "jwt", "key", "private_key", "url_
 #: Masked places by rule; ``name`` is the rule of the names.
 Hits = dict[str, int]
 
-_SEPARATORS = {ord(c): None for c in "_-. "}
+#: Left out when names are compared; a plus is a blank in forms.
+_SEPARATORS = {ord(c): None for c in "_-. +"}
 #: A name that contains one of these, without separators, is secret.
 _PARTS = (
     "password",
@@ -166,6 +167,11 @@ class Rules:
         if whole in self._allowed or end in self._allowed:
             return False
         return bool(self._part.search(whole)) or last.strip("_- ").lower() in _WORDS
+
+    @property
+    def secret_names(self) -> Sequence[str]:
+        """Parts and words that make a name secret, without separators and in lower case."""
+        return (*self._parts, *_WORDS)
 
     def may_match(self, text: str) -> bool:
         """Say cheaply whether anything in a text can be secret; True is only a suspicion.

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import fields
+import copy
+import os
+import pickle
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID, uuid4
@@ -218,3 +221,43 @@ def test_the_public_names_are_these() -> None:
     assert all(hasattr(producers, name) for name in producers.__all__)
     errors = [getattr(producers, n) for n in producers.__all__ if isinstance(getattr(producers, n), type)]
     assert all(issubclass(e, producers.ProducerError) for e in errors if issubclass(e, Exception))
+
+
+def test_a_typed_object_refuses_unknown_and_missing_fields_at_once() -> None:
+    with pytest.raises(TypeError, match=r"AuditEvent needs tenant_id and has no tenant"):
+        AuditEvent(event_code="a.b", tenant="t")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="Actor has no nmae"):
+        Actor(nmae="x")  # type: ignore[call-arg]
+
+
+def test_a_misspelt_attribute_set_later_is_refused_when_the_event_is_emitted() -> None:
+    event = AuditEvent(event_code="a.b", tenant_id="t", actor=Actor(id="u"))
+    event.mesage = "x"  # type: ignore[attr-defined]
+    with pytest.raises(InvalidEvent, match=r"did you mean message\?"):
+        to_record(event)
+
+
+def test_typed_objects_remain_dataclasses() -> None:
+    one, other = Actor(id="u"), Actor(id="u", name=None)
+    assert one == other
+    assert one.name is None
+    assert replace(one, name="x") == Actor(id="u", name="x")
+    assert repr(one) == repr(other)
+    assert copy.deepcopy(one) == one
+    assert pickle.loads(pickle.dumps(one)) == one
+
+
+def test_a_child_process_makes_other_ids_than_its_parent() -> None:
+    new_event_id()
+    readable, writable = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writable, "".join(new_event_id() for _ in range(50)).encode())
+        os._exit(0)
+    of_parent = {new_event_id() for _ in range(50)}
+    os.waitpid(child, 0)
+    text = os.read(readable, 50 * 36).decode()
+    os.close(readable)
+    os.close(writable)
+    assert len(text) == 50 * 36
+    assert not of_parent & {text[i : i + 36] for i in range(0, len(text), 36)}
