@@ -26,7 +26,7 @@ KIB = 1 << 10
 
 @pytest.fixture
 def own_registry(controlled_registry: Registry, tmp_path: Path) -> RegistrySettings:
-    return RegistrySettings(url=controlled_registry.url, cache_dir=tmp_path / "own", timeout_s=0.5, retries=0)
+    return RegistrySettings(url=controlled_registry.url, cache_dir=tmp_path / "own", timeout_s=10.0, retries=0)
 
 
 @pytest.fixture
@@ -47,7 +47,9 @@ def test_an_outage_of_the_registry_stops_only_what_needs_a_schema_never_seen(
 ) -> None:
     bench, sink = registry_bench, MemorySink()
     elsewhere = open_registry(own_registry.model_copy(update={"cache_dir": tmp_path / "elsewhere"}))
-    bench.registry, ours = elsewhere, bench.registry  # the other producer's schema is in no cache of the worker
+    ours = open_registry(own_registry.model_copy(update={"timeout_s": 0.5}))
+    bench.registry.close()
+    bench.registry = elsewhere  # the other producer's schema is in no cache of the worker
     later = bench.writer(renamed(bench))
     controlled_registry.pause()
     try:
