@@ -1,30 +1,47 @@
-"""SHA-256 of rows and of manifests in a canonical form; docs/tables.md specifies it byte by byte."""
+"""SHA-256 of rows in a canonical form; docs/tables.md specifies it byte by byte."""
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
+import secrets
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from schemas.columns import Column
+from sinks.compiled.canonical import build_survey, build_writer
+from sinks.compiled.jit import digest_of_sources
+from sinks.compiled.task import TASK_WIDTH, Task
+from sinks.digest_plan import Plan, flatten, plan_of
 from sinks.sink import DayDigest
 
-ROWS_MAGIC = b"auditstream-rows-1\0"
-MILLIS_PER_DAY = 86_400_000
-LOW_CARDINALITY = "LowCardinality(String)"
-#: Stands for an empty text among the hashes of texts.
-NO_TEXT = bytes(16)
-#: Stands for values that are all the default of their type, where they cannot be left out.
-ALL_DEFAULT = b"0"
+__all__ = ["COMPILED_MODULES", "MILLIS_PER_DAY", "ROWS_MAGIC", "digest_by_day", "flatten", "prepare"]
 
-Vector = npt.NDArray[Any]
-Part = bytes | memoryview
+ROWS_MAGIC = b"auditstream-rows-2\0"
+MILLIS_PER_DAY = 86_400_000
+#: Modules whose source ends up in the machine code.
+COMPILED_MODULES = tuple(
+    f"sinks.compiled.{m}" for m in ("access", "arrow", "canonical", "jit", "task", "vectors", "words")
+)
+
+#: Bytes that are written before they are hashed: few enough to stay in a cache of the processor.
+_OUT_BYTES = 1 << 20
+_LEAST_BUCKETS = 64
+#: Where the C structure of an array holds the address of its children.
+_CHILDREN = 48
+#: Fields of a task that are set after the survey.
+_LATER = ("order", "chosen", "out", "end", "items", "numbers", "starts", "lengths", "hashes", "buckets", "seen")
+#: Days that fit 16 bits, which numpy sorts in one pass.
+_NEAR_DAYS = 1 << 16
+
+Numbers = npt.NDArray[np.int64]
 
 
 def digest_by_day(rows: pa.Table, columns: Sequence[Column]) -> tuple[DayDigest, ...]:
@@ -36,223 +53,151 @@ def digest_by_day(rows: pa.Table, columns: Sequence[Column]) -> tuple[DayDigest,
 
     Returns:
         One digest per day of ``expires_at``, ascending; empty without rows.
+
+    Raises:
+        ValueError: A dictionary-encoded column has a code without an entry.
     """
     if rows.num_rows == 0:
         return ()
-    flat = {c.name: flatten(rows[c.name]) for c in columns}
-    days = flat["expires_at"].cast(pa.int64()).to_numpy(zero_copy_only=False) // MILLIS_PER_DAY
-    order = None if (days == days[0]).all() else np.argsort(days, kind="stable")
-    pieces = _Pieces(columns, flat, order)
-    ordered = days if order is None else days[order]
-    starts = [0, *(np.flatnonzero(np.diff(ordered)) + 1).tolist()]
-    return tuple(
-        pieces.digest(int(ordered[start]), start, stop)
-        for start, stop in zip(starts, [*starts[1:], rows.num_rows], strict=True)
-    )
+    days = flatten(rows["expires_at"]).cast(pa.int64()).to_numpy(zero_copy_only=False) // MILLIS_PER_DAY
+    order = _order(days)
+    ordered = days[order]
+    starts = [0, *(np.flatnonzero(np.diff(ordered)) + 1).tolist(), rows.num_rows]
+    plan = plan_of(columns, rows.schema)
+    writer = _Writer(plan, plan.batch(rows), order)
+    return tuple(writer.digest(int(ordered[a]), a, b) for a, b in pairwise(starts))
 
 
-def flatten(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """Return a column as one array, its extension type taken off."""
-    if isinstance(column, pa.ChunkedArray):
-        if pa.types.is_dictionary(column.type):
-            column = column.unify_dictionaries()
-        column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-    return column.storage if isinstance(column.type, pa.BaseExtensionType) else column
+def prepare() -> bool:
+    """Load the machine code, or compile it (some fifteen seconds), so that no batch waits for it.
+
+    Returns:
+        Whether it was compiled.
+    """
+    before = _misses()
+    column = Column("expires_at", "DateTime64(3, 'UTC')", "computed", "", "")
+    digest_by_day(pa.table({"expires_at": pa.array([0], pa.timestamp("ms", tz="UTC"))}), (column,))
+    return _misses() > before
 
 
-class _Pieces:
-    """The columns of a batch, sorted by day; those with one and the same value in every row are encoded once."""
+def _misses() -> int:
+    dispatchers: tuple[Any, Any] = (_survey(), _write_columns())
+    return int(sum(sum(d.stats.cache_misses.values()) for d in dispatchers))
 
-    def __init__(self, columns: Sequence[Column], flat: Mapping[str, pa.Array], order: Vector | None) -> None:
-        self._fixed: list[bytes] = []
-        self._varying: list[tuple[int, Column, pa.Array | Vector]] = []
-        taken = None if order is None else pa.array(order)
-        for position, column in enumerate(sorted(columns, key=lambda c: c.name.encode())):
-            array = flat[column.name]
-            if column.clickhouse_type == LOW_CARDINALITY:
-                same, values = _value_hashes(array, order)
-            else:
-                same = _same_everywhere(array)
-                values = array.slice(0, 1) if same else array if taken is None else array.take(taken)
-            self._fixed.append(_column(column, values) if same else b"")
-            if not same:
-                self._varying.append((position, column, values))
+
+def _order(days: Numbers) -> Numbers:
+    """Return the rows sorted by day, else as they are; int64[n]."""
+    first = int(days.min())
+    if int(days.max()) - first < _NEAR_DAYS:
+        days = (days - first).astype(np.uint16)
+    order: Numbers = np.argsort(days, kind="stable")
+    return order
+
+
+@cache
+def _revision() -> int:
+    return digest_of_sources(COMPILED_MODULES) | 1
+
+
+@cache
+def _survey() -> Callable[[int], int]:
+    return build_survey(_revision())
+
+
+@cache
+def _write_columns() -> Callable[[int, int], tuple[int, int]]:
+    return build_writer(_revision())
+
+
+@cache
+def _secret() -> Numbers:
+    """Return the seeds by which distinct texts are found; digests do not depend on them."""
+    return np.frombuffer(secrets.token_bytes(16), np.int64)
+
+
+_pointer_of = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
+    ("PyCapsule_GetPointer", ctypes.pythonapi)
+)
+
+
+def _address(array: npt.NDArray[Any]) -> int:
+    # Several times cheaper than array.ctypes.data, which counts where a batch is one event.
+    address: int = pa.py_buffer(array).address
+    return address
+
+
+class _Writer:
+    """Writes the rows of one batch in canonical form, piece by piece, and hashes them."""
+
+    def __init__(self, plan: Plan, batch: pa.RecordBatch, order: Numbers) -> None:
+        self._columns, self._order = len(plan.forms), order
+        _, self._exported = batch.__arrow_c_array__()
+        # Compiled code knows addresses only; what lies there is kept by this list.
+        self._memory: list[npt.NDArray[Any]] = [plan.forms, plan.heads, order]
+        self._outcome, self._given = np.zeros(3, np.int64), np.zeros(TASK_WIDTH, np.int64)
+        self._task = self._begin(plan, batch.num_rows)
+        _survey()(self._give(self._task))
+        self._task = self._with_room(int(self._outcome[1]), int(self._outcome[2]))
+        self._out = np.empty(_OUT_BYTES, np.uint8)
 
     def digest(self, day: int, start: int, stop: int) -> DayDigest:
-        """Digest the rows of one day, ``start`` to ``stop`` of the sorted rows."""
-        parts = list(self._fixed)
-        for position, column, values in self._varying:
-            own = values[start:stop] if isinstance(values, np.ndarray) else values.slice(start, stop - start)
-            parts[position] = _column(column, own)
+        """Digest the rows of one day, ``start`` to ``stop`` of the ordered rows."""
+        self._task = self._task._replace(order=_address(self._order) + 8 * start, chosen=stop - start)
         sha = hashlib.sha256(ROWS_MAGIC + struct.pack("<iQ", day, stop - start))
-        for part in parts:
-            sha.update(part)
+        for piece in self._pieces():
+            sha.update(piece)
         return DayDigest(day, stop - start, sha.digest())
 
+    def _pieces(self) -> Iterator[memoryview]:
+        column = 0
+        while column < self._columns:
+            out = _address(self._out)
+            behind, used = _write_columns()(self._give(self._task._replace(out=out, end=out + len(self._out))), column)
+            if self._outcome[0]:
+                raise ValueError("a dictionary-encoded column has a code without an entry")
+            if behind == column:
+                self._out = np.empty(2 * len(self._out), np.uint8)
+            else:
+                yield self._out.data[:used]
+            column = behind
 
-def _value_hashes(array: pa.Array, order: Vector | None) -> tuple[bool, Vector]:
-    """Return for each row the start of the SHA-256 of its text, zeros for an empty one; uint64[n, 2].
-
-    Dictionary-encoded text costs one hash per entry that is used, so that columns with few values are cheap; when all
-    rows hold one value, True and one row.
-    """
-    encoded = _without_nulls(array)
-    codes = encoded.indices.to_numpy(zero_copy_only=False)
-    if _constant(codes):
-        return True, _hashes(encoded.dictionary.take(encoded.indices.slice(0, 1)))
-    used = np.flatnonzero(np.bincount(codes, minlength=len(encoded.dictionary)))
-    table = np.zeros((len(encoded.dictionary), 2), np.uint64)
-    table[used] = _hashes(encoded.dictionary.take(pa.array(used)))
-    # Gathered as complex128, because numpy moves 16-byte elements several times faster than rows of two.
-    gathered = table.view(np.complex128).ravel().take(codes if order is None else codes[order])
-    return False, gathered.view(np.uint64).reshape(-1, 2)
-
-
-def _without_nulls(array: pa.Array) -> pa.DictionaryArray:
-    """Return text dictionary-encoded, with an empty text for null."""
-    encoded = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
-    if encoded.indices.null_count or encoded.dictionary.null_count:
-        encoded = pc.fill_null(encoded.dictionary_decode().cast(pa.binary()), b"").dictionary_encode()
-    return encoded
-
-
-def _hashes(values: pa.Array) -> Vector:
-    digests = (hashlib.sha256(v).digest()[:16] if v else NO_TEXT for v in values.cast(pa.binary()).to_pylist())
-    return np.frombuffer(b"".join(digests), np.uint64).reshape(-1, 2)
-
-
-def _same_everywhere(array: pa.Array) -> bool:
-    """Tell cheaply whether all rows hold one value whose canonical form does not depend on the number of rows."""
-    if array.null_count:
-        return bool(array.null_count == len(array))
-    if pa.types.is_dictionary(array.type):
-        return False
-    if _is_text(array.type) or _is_nested(array.type):
-        return not _lengths(array).any()
-    return _constant(_fixed_width(array))
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(kind)
-        or pa.types.is_binary(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_large_binary(kind)
-    )
-
-
-def _is_nested(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_map(kind) or pa.types.is_large_list(kind))
-
-
-def _constant(values: Vector) -> bool:
-    if len(values) < 2:
-        return True
-    if values.ndim == 1:
-        return bool(values[0] == values[-1] and (values == values[0]).all())
-    return bool((values[0] == values[-1]).all() and (values == values[0]).all())
-
-
-def _column(column: Column, values: pa.Array | Vector) -> bytes:
-    """Return the canonical form of one column, nothing when every value is the default of its type."""
-    if isinstance(values, np.ndarray):
-        body = _encode_hashes(values)
-    else:
-        body = _encode(values, nullable=column.clickhouse_type.startswith("Nullable("))
-    if not body:
-        return b""
-    name, kind = column.name.encode(), column.clickhouse_type.encode()
-    return b"".join((struct.pack("<HH", len(name), len(kind)), name, kind, *body))
-
-
-def _encode_hashes(hashes: Vector) -> list[Part]:
-    return vector(hashes) if hashes.any() else []
-
-
-def _encode(array: pa.Array, *, nullable: bool = False) -> list[Part]:
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    if _is_nested(array.type):
-        return _encode_nested(array)
-    if not nullable:
-        return _encode_text(array) if _is_text(array.type) else _encode_fixed(array)
-    valid = array.is_valid().cast(pa.uint8()).to_numpy(zero_copy_only=False)
-    if not valid.any():
-        return []
-    return [*vector(valid), *(_encode(array) or [ALL_DEFAULT])]
-
-
-def _encode_fixed(array: pa.Array) -> list[Part]:
-    values = _fixed_width(array)
-    if not values.view(np.uint8).any():
-        return []
-    return vector(values)
-
-
-def _encode_text(array: pa.Array) -> list[Part]:
-    lengths = _lengths(array)
-    if not lengths.any():
-        return []
-    return [*vector(lengths), _text_bytes(array)]
-
-
-def _encode_nested(array: pa.Array) -> list[Part]:
-    lengths = _lengths(array)
-    if not lengths.any():
-        return []
-    start, stop = array.offsets[0].as_py(), array.offsets[len(array)].as_py()
-    if not pa.types.is_map(array.type):
-        return [*vector(lengths), *_child(array.values.slice(start, stop - start))]
-    keys, items = array.keys.slice(start, stop - start), array.items.slice(start, stop - start)
-    return [*vector(lengths), *_child(keys), *_child(items)]
-
-
-def _child(values: pa.Array) -> list[Part]:
-    """Encode the elements of lists; unlike columns they are never left out, so that their form is unambiguous."""
-    valid = values.is_valid().cast(pa.uint8()).to_numpy(zero_copy_only=False)
-    return [*vector(valid), *(_encode(values) or [ALL_DEFAULT])]
-
-
-def _lengths(array: pa.Array) -> Vector:
-    """Return the length of each text (bytes) or list (elements), 0 for null; uint32[n]."""
-    if pa.types.is_map(array.type):
-        offsets = array.offsets.to_numpy()
-        spans: Vector = np.diff(offsets).astype(np.uint32)
-        return spans
-    lengths = pc.binary_length(array) if _is_text(array.type) else pc.list_value_length(array)
-    counts: Vector = lengths.fill_null(0).to_numpy(zero_copy_only=False).astype(np.uint32)
-    return counts
-
-
-def _text_bytes(array: pa.Array) -> memoryview:
-    """Return the bytes of all texts back to back; those under a null are left out."""
-    if array.null_count:
-        array = array.drop_null()
-    wide = pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type)
-    _, offsets, data = array.buffers()
-    ends = np.frombuffer(offsets, np.int64 if wide else np.int32)[array.offset : array.offset + len(array) + 1]
-    return memoryview(data)[ends[0] : ends[-1]]
-
-
-def _fixed_width(array: pa.Array) -> Vector:
-    """Return fixed-width values as little-endian numbers, bytes[n, width] for binary, 0 for null."""
-    kind = array.type
-    if pa.types.is_boolean(kind):
-        flags: Vector = array.cast(pa.uint8()).fill_null(0).to_numpy(zero_copy_only=False)
-        return flags
-    if array.null_count:
-        array = pc.fill_null(
-            array, pa.scalar(bytes(kind.byte_width) if pa.types.is_fixed_size_binary(kind) else 0).cast(kind)
+    def _begin(self, plan: Plan, rows: int) -> Task:
+        root = _pointer_of(self._exported, b"arrow_array")
+        return Task(
+            columns=self._columns,
+            arrays=ctypes.c_int64.from_address(root + _CHILDREN).value,
+            plan=_address(plan.forms),
+            heads=_address(plan.heads),
+            alike=self._place(np.zeros(self._columns, np.uint8)),
+            rows=rows,
+            turn=self._place(np.ones(1, np.int64)),
+            secret=_address(_secret()),
+            outcome=_address(self._outcome),
+            **dict.fromkeys(_LATER, 0),
         )
-    width = kind.byte_width
-    raw = np.frombuffer(array.buffers()[1], np.uint8)[array.offset * width : (array.offset + len(array)) * width]
-    return raw.view(f"<u{width}") if width <= 8 else raw.reshape(len(array), width)
 
+    def _with_room(self, entries: int, items: int) -> Task:
+        """Return the task with memory for the work, by what the survey found."""
+        rows = self._task.rows
+        most = max(rows, items)
+        buckets = max(_LEAST_BUCKETS, 1 << (2 * rows - 1).bit_length())
+        room = self._place(np.empty(items + 4 * most + buckets // 2, np.int64))
+        numbers = room + 8 * items
+        starts, lengths, hashes, end = (numbers + 8 * most * k for k in (1, 2, 3, 4))
+        return self._task._replace(
+            items=room,
+            numbers=numbers,
+            starts=starts,
+            lengths=lengths,
+            hashes=hashes,
+            buckets=end,
+            seen=self._place(np.zeros(entries, np.int64)),
+        )
 
-def vector(values: Vector) -> list[Part]:
-    """Return the canonical form of a vector: one value when all are equal, else all of them."""
-    if len(values) == 0:
-        return [b"e"]
-    if _constant(values):
-        return [b"c", np.ascontiguousarray(values[:1]).tobytes()]
-    return [b"v", np.ascontiguousarray(values).tobytes()]
+    def _place(self, array: npt.NDArray[Any]) -> int:
+        self._memory.append(array)
+        return _address(array)
+
+    def _give(self, task: Task) -> int:
+        self._given[:] = list(task)
+        return _address(self._given)

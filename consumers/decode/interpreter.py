@@ -12,6 +12,7 @@ import structlog
 
 from consumers.decode.kernel import build
 from consumers.decode.machine import Machine, Span
+from sinks import digest
 from sinks.compiled.jit import digest_of_sources
 
 _log = structlog.get_logger(__name__)
@@ -73,7 +74,9 @@ def _prepare_once(checked: bool) -> Preparation:
     _log.info("decoder.preparing", checked=checked, note="takes up to a minute when it is not cached")
     before = _misses()
     decode_messages(_empty_machine(checked=checked), 0, 0, -1)
-    done = Preparation(_misses() > before, time.monotonic() - started)
+    # A worker that decodes also digests; it shall wait for compilers once, and before it holds partitions.
+    digests_compiled = False if checked else digest.prepare()
+    done = Preparation(_misses() > before or digests_compiled, time.monotonic() - started)
     _log.info("decoder.ready", checked=checked, compiled=done.compiled, seconds=round(done.seconds, 2))
     return done
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
@@ -19,22 +18,8 @@ from numba.extending import intrinsic, overload
 from sinks.compiled.access import load8, load32, load64, store8, store32, store64
 from sinks.compiled.jit import inlined
 
-_HALF, _WORD, _WIDE = (ir.IntType(bits) for bits in (32, 64, 128))
+_HALF, _WORD = ir.IntType(32), ir.IntType(64)
 _SINGLE, _DOUBLE = ir.FloatType(), ir.DoubleType()
-
-
-def _fold(_: Any, _left: Any, _right: Any) -> Any:
-    def generate(__: Any, builder: Any, ___: Any, arguments: Any) -> Any:
-        wide = (builder.zext(a, _WIDE) for a in arguments)
-        product = builder.mul(*wide)
-        high = builder.lshr(product, ir.Constant(_WIDE, 64))
-        return builder.xor(builder.trunc(product, _WORD), builder.trunc(high, _WORD))
-
-    return types.uint64(types.uint64, types.uint64), generate
-
-
-#: Multiply two 64-bit numbers and fold the 128 bits of the product into 64.
-fold = cast("Callable[[np.uint64, np.uint64], np.uint64]", intrinsic(_fold))
 
 
 def _converter(convert: Callable[[Any, Any], Any]) -> Callable[[int], int]:

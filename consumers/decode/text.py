@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from consumers.decode.errors import DecodeError
-from consumers.decode.memory import fetch8, fetch64, fold, inside
-from sinks.compiled.access import copy16, copy_bytes
+from consumers.decode.memory import fetch8, fetch64, inside
+from sinks.compiled.access import copy16, copy_bytes, fold
 from sinks.compiled.jit import called, inlined
 
 _EOF = -int(DecodeError.eof)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-_BYTE, _SHORT, _HALF, _WORD = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+_BYTE, _SHORT, _HALF, _WORD, _WIDE = (ir.IntType(bits) for bits in (8, 16, 32, 64, 128))
 _VECTOR = ir.VectorType(_BYTE, 16)
 
 
@@ -90,3 +91,17 @@ copy16 = cast("Callable[[int, int], None]", intrinsic(_copy16))
 copy_bytes = cast("Callable[[int, int, int], None]", intrinsic(_copy_bytes))
 #: Set to 0, from an address on, a number of bytes.
 zero_bytes = cast("Callable[[int, int], None]", intrinsic(_zero_bytes))
+
+
+def _fold(_: Any, _left: Any, _right: Any) -> Any:
+    def generate(__: Any, builder: Any, ___: Any, arguments: Any) -> Any:
+        wide = (builder.zext(a, _WIDE) for a in arguments)
+        product = builder.mul(*wide)
+        high = builder.lshr(product, ir.Constant(_WIDE, 64))
+        return builder.xor(builder.trunc(product, _WORD), builder.trunc(high, _WORD))
+
+    return types.uint64(types.uint64, types.uint64), generate
+
+
+#: Multiply two 64-bit numbers and fold the 128 bits of the product into 64.
+fold = cast("Callable[[np.uint64, np.uint64], np.uint64]", intrinsic(_fold))

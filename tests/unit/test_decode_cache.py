@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from consumers.decode import interpreter
+from sinks import digest
 
 PACKAGES = ("consumers.decode", "sinks.compiled")
 
@@ -23,9 +24,14 @@ def imports(module: str) -> set[str]:
 
 
 def test_every_module_that_is_compiled_is_part_of_the_key_of_the_cache() -> None:
-    reached, waiting = {"consumers.decode.kernel"}, ["consumers.decode.kernel"]
+    assert compiled_from("consumers.decode.kernel") == set(interpreter.COMPILED_MODULES)
+    assert compiled_from("sinks.compiled.canonical") == set(digest.COMPILED_MODULES)
+
+
+def compiled_from(module: str) -> set[str]:
+    reached, waiting = {module}, [module]
     while waiting:
         new = imports(waiting.pop()) - reached
         reached |= new
         waiting += new
-    assert reached == set(interpreter.COMPILED_MODULES)
+    return reached

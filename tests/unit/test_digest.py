@@ -9,11 +9,11 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
-from schemas.columns import Column, event_columns
+from infrastructure.canonical import plainly
+from schemas.columns import event_columns
 from sinks.digest import digest_by_day
 from sinks.manifest import NO_PREVIOUS, describe, manifest_of, manifest_row
 from sinks.rows import EVENTS, schema_of
@@ -44,77 +44,6 @@ def sample(**changes: Any) -> pa.Table:
         for o in range(40)
     }
     return batch(RANGE, values=values).events
-
-
-def raw(value: Any) -> bytes:
-    return value.encode() if isinstance(value, str) else value
-
-
-def vector(elements: list[bytes]) -> bytes:
-    if not elements:
-        return b"e"
-    return b"c" + elements[0] if len(set(elements)) == 1 else b"v" + b"".join(elements)
-
-
-def texts(values: list[Any]) -> bytes:
-    plain = [raw(v or b"") for v in values]
-    return vector([struct.pack("<I", len(v)) for v in plain]) + b"".join(plain) if any(plain) else b""
-
-
-def fixed(values: pa.Array) -> bytes:
-    kind = values.type
-    if pa.types.is_boolean(kind):
-        elements = [bytes([bool(v)]) for v in values.to_pylist()]
-    elif pa.types.is_fixed_size_binary(kind):
-        elements = [v or bytes(kind.byte_width) for v in values.to_pylist()]
-    else:
-        numbers = values.cast(pa.int64()) if pa.types.is_timestamp(kind) else values
-        dtype = numbers.type.to_pandas_dtype()
-        elements = [np.array([v or 0 if v != 0 else v], dtype).tobytes() for v in numbers.to_pylist()]
-    return vector(elements) if any(any(e) for e in elements) else b""
-
-
-def body(kind: str, values: pa.Array) -> bytes:
-    if kind == "LowCardinality(String)":
-        hashes = [hashlib.sha256(raw(v)).digest()[:16] if v else bytes(16) for v in values.to_pylist()]
-        return vector(hashes) if any(map(any, hashes)) else b""
-    if kind.startswith("Nullable("):
-        valid = [bytes([v is not None]) for v in values.to_pylist()]
-        return vector(valid) + (body(kind[9:-1], values) or b"0") if any(map(any, valid)) else b""
-    if pa.types.is_list(values.type) or pa.types.is_map(values.type):
-        return lists(values)
-    return texts(values.to_pylist()) if values.type in {pa.string(), pa.binary()} else fixed(values)
-
-
-def lists(values: pa.Array) -> bytes:
-    every = values.to_pylist()
-    lengths = [struct.pack("<I", len(v)) for v in every]
-    if not any(every):
-        return b""
-    flat = [e for v in every for e in v]
-    if pa.types.is_map(values.type):
-        keys, items = ([pair[n] for pair in flat] for n in (0, 1))
-        return vector(lengths) + child(pa.array(keys, pa.string())) + child(pa.array(items, pa.string()))
-    return vector(lengths) + child(pa.array(flat, values.type.value_type))
-
-
-def child(values: pa.Array) -> bytes:
-    valid = vector([bytes([v is not None]) for v in values.to_pylist()])
-    return valid + (body("", values) or b"0")
-
-
-def plainly(rows: pa.Table, columns: tuple[Column, ...]) -> list[tuple[int, int, bytes]]:
-    days = [ms // DAY_MS for ms in rows["expires_at"].cast(pa.int64()).to_pylist()]
-    found = []
-    for day in sorted(set(days)):
-        own = rows.filter(pa.array([d == day for d in days])).combine_chunks()
-        sha = hashlib.sha256(b"auditstream-rows-1\0" + struct.pack("<iQ", day, own.num_rows))
-        for column in sorted(columns, key=lambda c: c.name.encode()):
-            form = body(column.clickhouse_type, own[column.name].combine_chunks())
-            name, kind = column.name.encode(), column.clickhouse_type.encode()
-            sha.update(struct.pack("<HH", len(name), len(kind)) + name + kind + form if form else b"")
-        found.append((day, own.num_rows, sha.digest()))
-    return found
 
 
 def digests(rows: pa.Table) -> list[tuple[int, int, bytes]]:
