@@ -12,7 +12,7 @@ CHECKED := $(PACKAGES) deploy tests $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install develop demo test test-all check format docs lock clean
+.PHONY: help install develop demo test test-all check bench bench-full format docs lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -33,6 +33,12 @@ check: $(STAMPS)/dev ## format, lint, types (tests too), direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/mypy $(CHECKED)
 	$(BIN)/lint-imports
+
+bench: $(STAMPS)/warm $(STAMPS)/dev ## measure, five minutes at most: benchmarks/results/latest.json and the README's table
+	$(BIN)/python -m benchmarks run
+
+bench-full: $(STAMPS)/warm $(STAMPS)/dev ## the long one, an hour or so, with another tool beside ours
+	$(BIN)/python -m benchmarks run --plan full
 
 format: $(STAMPS)/dev ## format and sort imports
 	$(BIN)/ruff check --select I --fix --quiet .

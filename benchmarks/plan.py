@@ -1,0 +1,92 @@
+"""How much is measured: the short run of ``make bench`` and the long one of ``make bench-full``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PARTITIONS = 4
+#: Rows of one block in every comparison; the worker's own default.
+BATCH_ROWS = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Sizes of one run.
+
+    Attributes:
+        name: ``short`` or ``full``; the name of the results.
+        distinct_events: Events generated; longer loads repeat them.
+        rounds: Repetitions of the comparison, its three subjects taking turns.
+        race_events: Events of the worker and of ClickHouse's reader in each round; a multiple of a batch per partition.
+        plain_events: Events of the plain worker in each round.
+        served_events: Events of one worker, and of two, against the served database.
+        served_rounds: Repetitions of that.
+        catch_up_events: Events of the backlog whose rate and memory are watched; 0 takes the served run for it.
+        memory_bytes: Bytes of messages of each size in the memory runs.
+        latency_s: Seconds of load in each latency run.
+        submits: Events that a producer submits.
+        starts: Starts of a worker that are timed.
+        rivals: Whether other tools run beside ours.
+    """
+
+    name: str
+    distinct_events: int
+    rounds: int
+    race_events: int
+    plain_events: int
+    served_events: int
+    served_rounds: int
+    catch_up_events: int
+    memory_bytes: int
+    latency_s: float
+    submits: int
+    starts: int
+    rivals: bool
+
+
+SHORT = Plan(
+    name="latest",
+    distinct_events=100_000,
+    rounds=3,
+    race_events=2 * PARTITIONS * BATCH_ROWS,
+    plain_events=BATCH_ROWS,
+    served_events=2 * PARTITIONS * BATCH_ROWS,
+    served_rounds=1,
+    catch_up_events=0,
+    memory_bytes=100 << 20,
+    latency_s=12.0,
+    submits=30_000,
+    starts=2,
+    rivals=False,
+)
+FULL = Plan(
+    name="full",
+    distinct_events=400_000,
+    rounds=5,
+    race_events=4 * PARTITIONS * BATCH_ROWS,
+    plain_events=2 * BATCH_ROWS,
+    served_events=4 * PARTITIONS * BATCH_ROWS,
+    served_rounds=3,
+    catch_up_events=5_000_000,
+    memory_bytes=400 << 20,
+    latency_s=60.0,
+    submits=200_000,
+    starts=5,
+    rivals=True,
+)
+#: For the benchmarks' own tests and for trying a change to them: every measurement once, too short to be believed.
+TRIAL = Plan(
+    name="trial",
+    distinct_events=20_000,
+    rounds=1,
+    race_events=PARTITIONS * 5_000,
+    plain_events=5_000,
+    served_events=PARTITIONS * 5_000,
+    served_rounds=1,
+    catch_up_events=0,
+    memory_bytes=10 << 20,
+    latency_s=4.0,
+    submits=3_000,
+    starts=1,
+    rivals=False,
+)

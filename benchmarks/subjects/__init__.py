@@ -1,0 +1,1 @@
+"""The processes that are measured, each a program of its own."""
