@@ -29,6 +29,10 @@ _FENCED = frozenset(
 )
 #: Message errors that mean "not now": librdkafka reconnects and asks again by itself.
 _OUT_OF_RANGE = "_AUTO_OFFSET_RESET"
+#: There is nothing to read until somebody makes the topic or grants the right; the client goes on asking.
+_NOTHING_TO_READ = frozenset(
+    {"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED"}
+)
 MAX_FETCH_BYTES = 16 << 20
 _COMMIT_WAIT_S = 3.0
 
@@ -103,7 +107,7 @@ class GroupConsumer:
 
     Attributes:
         topic: Topic of the events.
-        unreachable: Why no broker can be reached, empty when one can; for health.
+        unreachable: Why nothing can be read at all, empty when something can; for health.
     """
 
     def __init__(self, kafka: KafkaSettings, worker: WorkerSettings) -> None:
@@ -119,6 +123,7 @@ class GroupConsumer:
         """Join the group."""
 
         def on_assign(consumer: Consumer, parts: list[TopicPartition]) -> None:
+            self.unreachable = ""
             offsets = listener.assigned([p.partition for p in parts])
             consumer.incremental_assign([TopicPartition(self.topic, p, o) for p, o in offsets.items()])
 
@@ -169,8 +174,10 @@ class GroupConsumer:
             raise self._translate(error)
         if error.name() == _OUT_OF_RANGE and partition is not None and partition >= 0:
             out_of_range(partition)
-        else:
-            log.warning("kafka_error", error=error.name(), detail=error.str())
+            return
+        if error.name() in _NOTHING_TO_READ:
+            self.unreachable = f"{self.topic}: {error.str()}"
+        log.warning("kafka_error", error=error.name(), detail=error.str())
 
     def committed(self, partitions: Iterable[int], timeout_s: float = 5.0) -> list[Committed]:
         """Read what the group has committed.

@@ -216,3 +216,10 @@ def test_a_message_larger_than_the_whole_budget_is_stored(bench: Bench) -> None:
     worker.wait_stored(3)
     worker.stop()
     assert joined(sink.manifests) == (0, 2)
+
+
+def test_a_topic_that_does_not_exist_is_waited_for_and_named_by_readiness(bench: Bench) -> None:
+    sink = MemorySink()
+    name = f"{bench.topic}.missing"
+    worker = bench.worker(sink, kafka={"events_topic": name})
+    worker.wait(lambda: name in worker.waiting_for(), "readiness to name the missing topic")
