@@ -127,9 +127,7 @@ class _OnePass:
                     specials = specials or []
                     specials.append(name)
         keyed, block = self._fill(chunks, given, specials) if specials else (given, None)
-        self._complete(chunks, block)
-        event_id = chunks[_ID][1:].decode()
-        return Draft(event_id, self._key(keyed), chunks, given.get("producer_id") is not None)
+        return Draft(self._complete(chunks, block), self._key(keyed), chunks, given.get("producer_id") is not None)
 
     def _fill(
         self, chunks: list[bytes], given: Mapping[str, Any], specials: list[str]
@@ -159,7 +157,7 @@ class _OnePass:
                 flat[flat_name] = item
                 chunks[place] = write(item)
 
-    def _complete(self, chunks: list[bytes], block: str | None) -> None:
+    def _complete(self, chunks: list[bytes], block: str | None) -> str:
         # An encoded text of one byte is empty.
         if len(chunks[_CODE]) < 2 or len(chunks[_TENANT]) < 2:
             raise Unusual
@@ -167,10 +165,13 @@ class _OnePass:
             chunks[_KIND] = self._kinds[block]
         elif self._block_of[chunks[_KIND]] != block:
             raise Unusual
-        if not chunks[_ID]:
-            chunks[_ID] = _ID_LENGTH + new_event_id().encode()
         if not chunks[_TIME]:
             chunks[_TIME] = encode_long(time.time_ns() // 1000)
+        if chunks[_ID]:
+            return chunks[_ID][1:].decode()
+        event_id = new_event_id()
+        chunks[_ID] = _ID_LENGTH + event_id.encode()
+        return event_id
 
 
 def _template(stamps: Mapping[str, str]) -> list[bytes]:

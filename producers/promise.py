@@ -61,11 +61,12 @@ class Tally:
             self.acknowledged += 1
         else:
             self.failed += 1
-        self._tell()
+        # Whoever waits says so before looking at the counters, so that one of the two sees the other.
+        if self._waiting:
+            self._tell()
 
     def _tell(self) -> None:
-        # Whoever waits says so before looking at the counters, so that one of the two sees the other.
-        if self._waiting and self.outstanding <= 0:
+        if self.outstanding <= 0:
             with self._changed:
                 self._changed.notify_all()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from confluent_kafka import KafkaError
+
 from producers.delivery import KafkaSender, Report, SendFailure, client_properties, reporting
 from producers.errors import DeliveryFailed
 from producers.promise import Counts, OnFate, Tally
@@ -26,8 +28,6 @@ class StrictDelivery:
         """
         self._topic, self._header = kafka.events_topic, header
         self._tally = Tally()
-        #: For events whose fate nobody asked for; they are counted all the same.
-        self._counted = reporting(lambda failure: self._tally.settled(acknowledged=failure is None))
         self._sender = KafkaSender(client_properties(kafka, settings, give_up=True))
 
     def accept(self, event_id: str, key: bytes, body: bytes, on_fate: OnFate | None, deadline_s: float) -> None:
@@ -36,7 +36,7 @@ class StrictDelivery:
         Raises:
             DeliveryFailed: There was no room in time; the event was not handed over.
         """
-        report = self._report(event_id, on_fate) if on_fate else self._counted
+        report = self._report(event_id, on_fate) if on_fate else self._count
         # Counted first: the report may come before send returns.
         self._tally.accepted()
         while not self._sender.send(self._topic, key or None, self._header + body, report):
@@ -44,6 +44,11 @@ class StrictDelivery:
                 self._tally.accepted(-1)
                 raise DeliveryFailed(event_id, "the queue of the Kafka client stayed full", may_arrive=False)
             time.sleep(_ROOM_PAUSE_S)
+
+    def _count(self, error: KafkaError | None, message: object) -> None:
+        """Report for events whose fate nobody asked for."""
+        del message
+        self._tally.settled(acknowledged=error is None)
 
     def _report(self, event_id: str, on_fate: OnFate) -> Report:
         def done(failure: SendFailure | None) -> None:
