@@ -45,6 +45,7 @@ class Flight:
         replay: The range may be stored in part already.
         size_bytes: What it holds of the memory budget.
         first_at: Monotonic seconds at which its first message was fetched.
+        cut_at: Monotonic seconds at which all of its messages had been fetched.
         cancelled: Set when the partition was taken away: try nothing further.
     """
 
@@ -53,6 +54,7 @@ class Flight:
     replay: bool
     size_bytes: int
     first_at: float
+    cut_at: float
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -168,7 +170,7 @@ class PartitionState:
         self.buffer_bytes -= size
         range_ = OffsetRange(self.topic, self.topic_id, self.partition, self.next_offset, last)
         replay = self.replaying or self.verify or self.next_offset < self.verify_below
-        self.flight = Flight(_message_batch(range_, messages), self.previous_sha256, replay, size, self.first_at)
+        self.flight = Flight(_message_batch(range_, messages), self.previous_sha256, replay, size, self.first_at, now)
         self.first_at = now
         return self.flight
 

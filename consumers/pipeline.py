@@ -210,7 +210,7 @@ class Pipeline:
         range_, backoff = flight.batch.range, Backoff()
         while not self._ended(flight):
             try:
-                found = self._topics.topic_id(range_.topic)
+                found = self._topics.topic_id(range_.topic, flight.cut_at)
             except BrokerUnavailable as error:
                 if error.reason == "UNKNOWN_TOPIC_OR_PART":
                     break  # deleted and not created again: what was fetched is from the old one

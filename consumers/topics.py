@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 import uuid
 from dataclasses import dataclass
 from typing import Protocol
@@ -31,8 +33,13 @@ def stand_in_id(topic: str) -> uuid.UUID:
 class TopicDirectory(Protocol):
     """Knows topics; thread-safe."""
 
-    def topic_id(self, topic: str) -> uuid.UUID:
+    def topic_id(self, topic: str, asked_after_s: float = math.inf) -> uuid.UUID:
         """Return the id of a topic.
+
+        Args:
+            topic: Its name.
+            asked_after_s: An answer that was asked for after this time (monotonic seconds) is new enough; by default
+                none is.
 
         Raises:
             BrokerUnavailable: It could not be asked, or the topic does not exist (yet).
@@ -52,8 +59,9 @@ class TopicDirectory(Protocol):
 class NamedTopics:
     """Topics of a cluster that has neither topic ids nor topic settings: librdkafka's mock cluster."""
 
-    def topic_id(self, topic: str) -> uuid.UUID:
+    def topic_id(self, topic: str, asked_after_s: float = math.inf) -> uuid.UUID:
         """Return an id made of the name."""
+        del asked_after_s
         return stand_in_id(topic)
 
     def refuse_compacted(self, topic: str) -> None:
@@ -66,9 +74,19 @@ class BrokerTopics:
     def __init__(self, kafka: KafkaSettings) -> None:
         # librdkafka would write its own lines between ours; what goes wrong comes back as an error anyway.
         self._admin = AdminClient(kafka.client_config() | {"log_level": 2})
+        self._known: dict[str, tuple[float, uuid.UUID]] = {}
 
-    def topic_id(self, topic: str) -> uuid.UUID:
-        """Ask the controller for the id of a topic."""
+    def topic_id(self, topic: str, asked_after_s: float = math.inf) -> uuid.UUID:
+        """Ask the controller for the id of a topic, unless an answer is new enough."""
+        asked_at, known = self._known.get(topic, (-math.inf, None))
+        if known is not None and asked_at > asked_after_s:
+            return known
+        now = time.monotonic()
+        found = self._ask(topic)
+        self._known[topic] = (now, found)
+        return found
+
+    def _ask(self, topic: str) -> uuid.UUID:
         try:
             future = self._admin.describe_topics(TopicCollection([topic]), request_timeout=_REQUEST_TIMEOUT_S)[topic]
             found = future.result(timeout=_REQUEST_TIMEOUT_S * 2).topic_id
@@ -76,10 +94,11 @@ class BrokerTopics:
             raise BrokerUnavailable(error.args[0].name(), f"asking for topic {topic}") from error
         high, low = found.get_most_significant_bits(), found.get_least_significant_bits()
         value = (high & (2**64 - 1)) << 64 | (low & (2**64 - 1))
-        if value == 0:
+        if value:
+            return uuid.UUID(int=value)
+        if topic not in self._known:
             log.warning("topic_without_id", topic=topic, hint="a re-created topic cannot be recognised on this cluster")
-            return stand_in_id(topic)
-        return uuid.UUID(int=value)
+        return stand_in_id(topic)
 
     def refuse_compacted(self, topic: str) -> None:
         """Read cleanup.policy; where it may not be read, say so and go on."""
