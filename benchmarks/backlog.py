@@ -36,7 +36,7 @@ class Backlog:
                 "message.max.bytes": 32 << 20,
                 "queue.buffering.max.messages": 200_000,
                 "queue.buffering.max.kbytes": 512 << 10,
-                "log_level": 3,
+                "log_level": 2,
             }
         )
         self._producer.init_transactions(_TIMEOUT_S)

@@ -35,7 +35,7 @@ class Load(threading.Thread):
         self.failures: list[str] = []
         self._values, self._topic, self._partitions = ground.corpus.values, topic, partitions
         self._producer = Producer(
-            {"bootstrap.servers": ground.bootstrap, "linger.ms": 5, "compression.type": "lz4", "log_level": 3}
+            {"bootstrap.servers": ground.bootstrap, "linger.ms": 5, "compression.type": "lz4", "log_level": 2}
         )
 
     def run(self) -> None:

@@ -23,10 +23,16 @@ STAGES: Sequence[tuple[str, str, str]] = (
     ("build", "consumers.processing", "payload_table"),
     ("digest", "sinks.delivery", "describe"),
     ("encode", "sinks.clickhouse", "insertable"),
-    ("encode", "sinks.connection", "Connections._stream"),
+    ("encode", "sinks.connection", "encode"),
+    ("encode", "sinks.connection", "_Body.__init__"),
+    ("encode", "sinks.connection", "_arrow_stream"),
     ("insert", "sinks.connection", "Connections.insert"),
     ("commit", "consumers.kafka", "GroupConsumer.commit"),
 )
+
+
+class StageMissing(RuntimeError):
+    """The path has changed and its profile has not."""
 
 
 class Stopwatch:
@@ -55,7 +61,7 @@ class Stopwatch:
         """Measure while the block runs.
 
         Raises:
-            AttributeError: A function of ``STAGES`` is not there any more.
+            StageMissing: A function of ``STAGES`` is not there any more.
         """
         undo = [self._wrap(stage, module, path) for stage, module, path in STAGES]
         try:
@@ -67,9 +73,12 @@ class Stopwatch:
     def _wrap(self, stage: str, module: str, path: str) -> Callable[[], None]:
         owner: Any = importlib.import_module(module)
         *outer, name = path.split(".")
-        for part in outer:
-            owner = getattr(owner, part)
-        function = getattr(owner, name)
+        try:
+            for part in outer:
+                owner = getattr(owner, part)
+            function = getattr(owner, name)
+        except AttributeError:
+            raise StageMissing(f"{module}.{path} does not exist any more: say what does the stage {stage} now") from None
         setattr(owner, name, self._timed(stage, function))
         return functools.partial(setattr, owner, name, function)
 
