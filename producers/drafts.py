@@ -102,8 +102,9 @@ class _OnePass:
         self._block_of = {write_kind(symbol): blocks.get(symbol) for symbol in kinds["symbols"]}
         self._places = {f["name"]: (i, writers.of(f["type"], f["name"])) for i, f in enumerate(SCHEMA["fields"])}
         self._groups = {g: {n: (flat, *self._places[flat]) for n, flat in names.items()} for g, names in GROUPS.items()}
-        # A group and a flat field of it may contradict each other.
+        # A group and a flat field of it may contradict each other; few events have both.
         self._flat_names = {g: frozenset(names.values()) - {g} for g, names in GROUPS.items()}
+        self._all_flat_names = frozenset[str]().union(*self._flat_names.values())
         special = dict.fromkeys((*BLOCK_KINDS, *GROUPS), (_SPECIAL, _never))
         #: ``origin`` is a field as well as a group.
         self._with_origin_field: dict[str, tuple[int, Write]] = {
@@ -134,10 +135,13 @@ class _OnePass:
     ) -> tuple[Mapping[str, Any], str | None]:
         """Write groups and the block; return the event as one flat mapping, and the name of the block."""
         flat, block = dict(given), None
+        mixed = not self._all_flat_names.isdisjoint(given)
         for name in specials:
             items = usual_items(given[name])
             if name in self._groups:
-                self._fill_group(chunks, given, name, items, flat)
+                if mixed and not self._flat_names[name].isdisjoint(given):
+                    raise Unusual
+                self._fill_group(chunks, self._groups[name], items, flat)
             elif block is None:
                 place, write = self._places[name]
                 block, flat[name], chunks[place] = name, items, write(items)
@@ -145,12 +149,13 @@ class _OnePass:
                 raise Unusual
         return flat, block
 
+    @staticmethod
     def _fill_group(
-        self, chunks: list[bytes], given: Mapping[str, Any], group: str, items: Mapping[str, Any], flat: dict[str, Any]
+        chunks: list[bytes],
+        fields: Mapping[str, tuple[str, int, Write]],
+        items: Mapping[str, Any],
+        flat: dict[str, Any],
     ) -> None:
-        if not self._flat_names[group].isdisjoint(given):
-            raise Unusual
-        fields = self._groups[group]
         for name, item in items.items():
             if item is not None:
                 flat_name, place, write = fields[name]
