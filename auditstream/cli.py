@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, Entry] = {
     "worker": Entry("auditstream.commands.worker:worker", "Carry events from Kafka to ClickHouse, each exactly once."),
     "query": Entry("auditstream.commands.query:query", "Find events."),
     "tail": Entry("auditstream.commands.tail:tail", "Follow events as they arrive."),
+    "export": Entry("auditstream.commands.export:export", "Write events into files, with a manifest beside each."),
     "settings": Entry(
         "auditstream.commands.settings:settings", "List every setting, its value and where it comes from."
     ),

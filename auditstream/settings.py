@@ -15,6 +15,7 @@ from auditstream.setting_fields import PREFIX, SettingField, fields_of
 from auditstream.setting_sources import CONFIG_VARIABLE, Given, from_environment, from_file
 from consumers.settings import EnrichSettings, ValidateSettings, WorkerSettings
 from producers.settings import ProducerSettings
+from query.exports.settings import ExportSettings
 from schemas.settings import CatalogueSettings, KafkaSettings, RegistrySettings
 from sinks.settings import ClickHouseSettings, RetentionSettings
 
@@ -46,6 +47,7 @@ class Settings(BaseModel):
     # `validate` is a method of pydantic's models, so the attribute has another name than the section.
     validate_: ValidateSettings = Field(default_factory=ValidateSettings, alias="validate")
     enrich: EnrichSettings = Field(default_factory=EnrichSettings)
+    export: ExportSettings = Field(default_factory=ExportSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
 

@@ -1,0 +1,127 @@
+"""Exports as audit events: what was asked, what became of it, and who downloaded it.
+
+Emitting an event reads nothing, and nothing reads the log because of it: a trail cannot cause a further one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from auditstream import __version__
+from auditstream.settings import Settings
+from producers import Actor, AuditEvent, AuditProducer, Export, ProducerError, SpoolLocked, Target
+from producers.settings import ProducerSettings
+from query.exports import Entry, Job, Trail, format_of, no_trail
+from query.period import micros
+from schemas.errors import SchemaError
+
+#: Commands side by side have a spool each; beyond this many something is wrong.
+_SPOOLS = 64
+#: Seconds that the end of a command waits for Kafka. What is not acknowledged waits in the spool for the next one.
+_CLOSE_S = 3.0
+#: What the events call the exported thing.
+_KIND = "audit_log"
+_OUTCOMES = {"request": "pending", "error": "failure"}
+_BLOCKED = (ProducerError, SchemaError, OSError)
+
+
+@contextmanager
+def export_trail(settings: Settings, report: Callable[[str], None]) -> Iterator[Trail]:
+    """Open the trail of the settings; it leaves none when ``export.audit`` is off.
+
+    An export is never held up by its trail: what cannot be emitted is reported and waits, or is reported as lost.
+
+    Args:
+        settings: All settings.
+        report: Told, as a sentence, what went wrong with the trail.
+    """
+    producer = _producer(settings, report) if settings.export.audit else None
+    if producer is None:
+        yield no_trail
+        return
+
+    def emit(job: Job, entry: Entry) -> None:
+        try:
+            producer.submit(audit_event(job, entry, settings.export.audit_tenant))
+        except _BLOCKED as error:
+            report(f"no audit event tells {entry.what} of export {job.id}: {error}")
+
+    try:
+        yield emit
+    finally:
+        if waiting := producer.close(_CLOSE_S):
+            report(f"{waiting} audit events of exports wait for Kafka in {settings.export.audit_spool_dir}")
+
+
+def audit_event(job: Job, entry: Entry, tenant: str) -> AuditEvent:
+    """Return the audit event of something that happened to an export.
+
+    Args:
+        job: The export, with the entry.
+        entry: What happened.
+        tenant: Tenant of the event when the export is not of one tenant.
+    """
+    by = entry.by
+    return AuditEvent(
+        event_code=f"export.{entry.what}",
+        tenant_id=job.request.tenant or tenant,
+        occurred_at=entry.at,
+        outcome=_OUTCOMES.get(entry.what, "success"),
+        outcome_reason=job.problem or None,
+        actor=Actor(type=by.type, id=by.id, name=by.name) if by else Actor(type="system", id="auditstream"),
+        target=Target(type="export", id=job.id),
+        export=_block(job, entry),
+    )
+
+
+def _block(job: Job, entry: Entry) -> Export:
+    asked = job.request.to_data()
+    params = {name: asked[name] for name in asked if name not in ("filter", "requester", "format")}
+    made = job.manifest or {}
+    return Export(
+        export_id=job.id,
+        kind=_KIND,
+        origin=job.request.requester.origin,
+        filters={"filter": asked["filter"]},
+        params=params,
+        format=format_of(job.request.format),
+        state=job.state,
+        # Rises with every state without that anybody counts.
+        state_seq=micros(entry.at),
+        row_count=made.get("rows"),
+        row_limit=made.get("row_limit"),
+        truncated=made.get("truncated"),
+        bytes=made.get("bytes"),
+        sha256=made.get("sha256"),
+        expires_at=job.expires_at,
+        download_count=job.downloads,
+        manifest_ref=f"files/{job.id}.{format_of(job.request.format)}.manifest.json" if made else None,
+    )
+
+
+def _producer(settings: Settings, report: Callable[[str], None]) -> AuditProducer | None:
+    try:
+        return _open_spool(settings)
+    except _BLOCKED as error:
+        report(f"this export leaves no audit events: {error}")
+        return None
+
+
+def _open_spool(settings: Settings) -> AuditProducer:
+    folder = settings.export.audit_spool_dir.expanduser()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for number in range(_SPOOLS - 1):
+        try:
+            return _open(settings, folder / str(number))
+        except SpoolLocked:
+            continue
+    return _open(settings, folder / str(_SPOOLS - 1))
+
+
+def _open(settings: Settings, spool: Path) -> AuditProducer:
+    given: ProducerSettings = settings.producer
+    stamps = {"source_service": "auditstream", "source_version": __version__}
+    asked = given.model_copy(update={"mode": "best_effort", "spool_dir": spool, **stamps})
+    return AuditProducer(settings.kafka, settings.registry, asked)

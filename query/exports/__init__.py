@@ -1,0 +1,42 @@
+"""Exports of the log that cannot mislead: the rows of the screen, in files that say what they are."""
+
+from query.exports.columns import Derived, ExportColumn
+from query.exports.errors import (
+    ExportError,
+    FileDamaged,
+    InvalidExport,
+    JobExpired,
+    JobNotReady,
+    JobUnknown,
+    StorageUnusable,
+)
+from query.exports.job import Entry, Job, State
+from query.exports.jobs import Download, ExportJobs, Trail, ignore_progress, no_trail
+from query.exports.request import FORMAT_NAMES, MEDIA_TYPES, ExportRequest, Requester, format_of
+from query.exports.settings import ExportSettings
+
+__all__ = [
+    "FORMAT_NAMES",
+    "MEDIA_TYPES",
+    "Derived",
+    "Download",
+    "Entry",
+    "ExportColumn",
+    "ExportError",
+    "ExportJobs",
+    "ExportRequest",
+    "ExportSettings",
+    "FileDamaged",
+    "InvalidExport",
+    "Job",
+    "JobExpired",
+    "JobNotReady",
+    "JobUnknown",
+    "Requester",
+    "State",
+    "StorageUnusable",
+    "Trail",
+    "format_of",
+    "ignore_progress",
+    "no_trail",
+]
