@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,12 +83,15 @@ class Decoded:
         errors: Per message of the batch: 0, or a ``DecodeError`` code; uint8[n].
         generations: Per dictionary-encoded column a number; as long as it stays the same between batches, the
             dictionary has only grown and codes keep their meaning.
+        blank: Paths of columns in which no row holds anything (null, empty, 0, False, the enum's entry 0); one that is
+            dictionary-encoded may come with the entry 0 alone. A column that is not named may be blank, too.
     """
 
     columns: Mapping[str, pa.Array]
     rows: Int32s
     errors: Bytes
     generations: Mapping[str, int]
+    blank: AbstractSet[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,81 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pyarrow as pa
 
 from consumers.decode import opcodes as op
+from consumers.decode.blanks import Blanks, is_worded, list_array, worded
 from consumers.decode.buffers import Buffers
-from consumers.decode.layout import Column, Kind, Layout, Shape
+from consumers.decode.layout import Column, Kind, Shape
 
 
-def build_arrays(layout: Layout, buffers: Buffers, dictionaries: Mapping[int, pa.Array]) -> dict[str, pa.Array]:
-    """Build the arrays of a batch; they keep the buffers alive.
+class ArrayBuilder:
+    """Builds the arrays of one batch; they keep its buffers alive.
 
     Args:
-        layout: The columns.
-        buffers: The decoded batch.
-        dictionaries: Words of each dictionary-encoded column, by column index.
-
-    Returns:
-        Path -> array with a row per decoded message.
+        buffers: The decoded and settled batch.
+        found: What was found in each strip, see ``settle``.
+        words: Words of each dictionary-encoded column, by column index.
+        blanks: Makes the columns without values.
     """
-    builder = _Builder(buffers, dictionaries)
-    return {path: builder.array(shape) for path, shape in layout.outputs.items()}
 
+    def __init__(self, buffers: Buffers, found: Sequence[int], words: Mapping[int, pa.Array], blanks: Blanks) -> None:
+        self._buffers, self._found, self._words, self._blanks = buffers, found, words, blanks
+        self._placement = buffers.placement
 
-class _Builder:
-    def __init__(self, buffers: Buffers, dictionaries: Mapping[int, pa.Array]) -> None:
-        self._buffers = buffers
-        self._dictionaries = dictionaries
-        self._offsets: dict[int, pa.Buffer] = {}
+    def arrays(self) -> tuple[dict[str, pa.Array], frozenset[str]]:
+        """Return the arrays by path, with a row per decoded message, and the paths of those without any value."""
+        rows = int(self._buffers.counters[0])
+        arrays: dict[str, pa.Array] = {}
+        blank: list[str] = []
+        for path, shape in self._placement.layout.outputs.items():
+            if self._found[self._placement.keys[shape.column.index]]:
+                arrays[path] = self._array(shape)
+            else:
+                arrays[path] = self._blanks.array(path, shape, rows)
+                blank.append(path)
+        return arrays, frozenset(blank)
 
-    def array(self, shape: Shape) -> pa.Array:
+    def _array(self, shape: Shape) -> pa.Array:
         column, rows = shape.column, self._buffers.rows_of(shape.column)
-        match shape.parts:
-            case (item,):
-                items = self.array(item)
-                kind = pa.list_(items.type)
-                return pa.Array.from_buffers(kind, rows, [None, self._ends(column)], 0, children=[items])
-            case (key, value):
-                return self._map(column, rows, self.array(key), self.array(value))
-        return self._scalar(column, rows)
-
-    def _map(self, column: Column, rows: int, keys: pa.Array, values: pa.Array) -> pa.Array:
-        fields = [pa.field("key", keys.type, nullable=False), pa.field("value", values.type)]
-        entries = pa.StructArray.from_arrays([keys, values], fields=fields)
-        kind = pa.map_(keys.type, values.type)
-        return pa.Array.from_buffers(kind, rows, [None, self._ends(column)], 0, children=[entries])
-
-    def _scalar(self, column: Column, rows: int) -> pa.Array:
+        if shape.parts:
+            return list_array(rows, self._buffer(column, op.OFFSETS), [self._array(part) for part in shape.parts])
         valid, nulls = self._validity(column, rows)
         if column.kind is Kind.TEXT:
-            data = pa.py_buffer(self._buffers.bytes_of(column, op.VALUES))
-            return pa.Array.from_buffers(column.arrow, rows, [valid, self._ends(column), data], nulls)
-        values = self._buffers.bytes_of(column, op.VALUES)[: rows * (column.width_bytes or 4)]
-        if column.arrow == pa.bool_():
-            values = np.packbits(values, bitorder="little")
-        array = pa.Array.from_buffers(column.arrow, rows, [valid, pa.py_buffer(values)], nulls)
-        if column.kind is Kind.WORDS:
-            return pa.DictionaryArray.from_arrays(array, self._dictionaries[column.index], safe=False)
-        if column.symbols:
-            return pa.DictionaryArray.from_arrays(array, pa.array(["", *column.symbols]), safe=False)
-        return array
+            buffers = [valid, self._buffer(column, op.OFFSETS), self._buffer(column, op.VALUES)]
+            return pa.Array.from_buffers(column.arrow, rows, buffers, nulls)
+        values = pa.Array.from_buffers(column.arrow, rows, [valid, self._buffer(column, op.VALUES)], nulls)
+        return worded(values, self._words[column.index]) if is_worded(column) else values
 
     def _validity(self, column: Column, rows: int) -> tuple[pa.Buffer | None, int]:
         if not column.nullable:
             return None, 0
-        valid = self._buffers.bytes_of(column, op.VALID)[:rows]
-        nulls = rows - int(np.count_nonzero(valid))
-        return (pa.py_buffer(np.packbits(valid, bitorder="little")) if nulls else None), nulls
+        nulls = rows - self._found[self._placement.keys[column.index]]
+        return (self._buffer(column, op.VALID) if nulls else None), nulls
 
-    def _ends(self, column: Column) -> pa.Buffer:
-        """Offsets of a text or list column. An end that was not written is that of the row before."""
-        if column.index not in self._offsets:
-            written = self._buffers.bytes_of(column, op.OFFSETS).view(np.int32)
-            ends = written[: self._buffers.rows_of(column) + 1]
-            np.maximum.accumulate(ends, out=ends)
-            self._offsets[column.index] = pa.py_buffer(ends)
-        return self._offsets[column.index]
+    def _buffer(self, column: Column, role: int) -> pa.Buffer:
+        return self._buffers.buffer(op.slot_of(column.index, role))

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from consumers.batch import Bytes, Int64s
 from consumers.decode import opcodes as op
 from consumers.decode.errors import BatchTooLarge
-from consumers.decode.layout import Column, Kind, Layout
+from consumers.decode.layout import Column
+from consumers.decode.placement import Placement, side_by_side
 
 Buffer = npt.NDArray[np.generic]
 
@@ -21,81 +23,96 @@ _LEAST = 256
 MAX_BYTES = (1 << 31) - 1 - op.SLACK_BYTES
 
 
+def address_of(array: Buffer) -> int:
+    """Return the address of a C-contiguous array; several times cheaper than ``array.ctypes.data``."""
+    address: int = pa.py_buffer(array).address
+    return address
+
+
 class Expectation:
     """What the next batch will need, by what the last ones needed: guessed too small costs time, never data."""
 
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
-        self._item_rows = [0.0] * layout.levels
-        self._text_bytes = [0.0] * len(layout.columns)
+    def __init__(self, placement: Placement) -> None:
+        self._placement = placement
+        layout = placement.layout
+        #: Items of each level, then bytes of each TEXT column, per message.
+        self._use = np.zeros(layout.levels + len(layout.texts))
 
-    def allocate(self, messages: int) -> Buffers:
-        """Allocate the buffers of a batch of so many messages."""
-        item_rows, text_bytes = (
-            [int(1.25 * x * messages) + _LEAST for x in xs] for xs in (self._item_rows, self._text_bytes)
-        )
-        return Buffers(self._layout, messages, item_rows, text_bytes)
+    def allocate(self, messages: int, memory: Int64s) -> Buffers:
+        """Allocate the buffers of a batch of so many messages.
+
+        Args:
+            messages: Their number.
+            memory: Address and size of what lies elsewhere, by slot; int64[slots, 2].
+        """
+        expected = (1.25 * self._use * messages).astype(np.int64) + _LEAST
+        return Buffers(self._placement, messages, expected, memory)
 
     def learn(self, buffers: Buffers, messages: int) -> None:
         """Note what a batch of so many messages used."""
-        for level in range(1, self._layout.levels):
-            self._item_rows[level] = max(0.8 * self._item_rows[level], int(buffers.counters[level]) / messages)
-        for index, used in buffers.text_bytes().items():
-            self._text_bytes[index] = max(0.8 * self._text_bytes[index], used / messages)
+        self._use = np.maximum(0.8 * self._use, buffers.counters / messages)
 
 
 class Buffers:
     """Buffers of all columns, and the tables by which the interpreter finds them.
 
     Attributes:
+        placement: Which buffers there are.
         memory: Address and size of each slot; int64[slots, 2].
         limits: Rows that each level has room for; int64[levels].
         counters: Rows used per level, then bytes used per TEXT column; int64.
-        strips: What is zeroed after a bad message: slot, level, bytes per row, rows in front; int64[s, 4].
     """
 
-    def __init__(self, layout: Layout, rows: int, item_rows: list[int], text_bytes: list[int]) -> None:
+    def __init__(self, placement: Placement, rows: int, expected: Int64s, memory: Int64s) -> None:
         """Allocate for a batch.
 
         Args:
-            layout: The columns.
+            placement: Which buffers there are.
             rows: Messages of the batch.
-            item_rows: Rows expected per level; the first is ignored.
-            text_bytes: Bytes expected per column; only those of TEXT columns count.
+            expected: Rows expected per level, the first is ignored, then bytes per TEXT column; int64.
+            memory: Address and size of what lies elsewhere, by slot; int64[slots, 2], is copied.
         """
-        self._layout = layout
-        self._slots: dict[int, Buffer] = {}
-        slots = op.FIRST_COLUMN_SLOT + op.SLOTS_PER_COLUMN * len(layout.columns)
-        self.memory: Int64s = np.zeros((slots, 2), np.int64)
-        self.limits: Int64s = np.array([rows, *item_rows[1:]], np.int64)
-        self.counters: Int64s = np.zeros(layout.levels + len(layout.texts), np.int64)
-        strips: list[tuple[int, int, int, int]] = []
-        for column in layout.columns:
-            for role, dtype, lead in _row_buffers(column):
-                slot, width = op.slot_of(column.index, role), _width(column, role, dtype)
-                strips.append((slot, column.level, width, lead))
-                # One row more than there are: a bad message is wiped up to the row that it did not finish.
-                self.set(slot, np.zeros((int(self.limits[column.level]) + 1 + lead) * width, np.uint8))
-            if column.kind is Kind.TEXT:
-                self._set_text(column, text_bytes[column.index])
-        self.strips: Int64s = np.array(strips, np.int64).reshape(-1, 4)
+        self.placement = placement
+        levels = placement.layout.levels
+        self.memory: Int64s = memory.copy()
+        self.limits: Int64s = expected[:levels].copy()
+        self.limits[0] = rows
+        self.counters: Int64s = np.zeros(len(expected), np.int64)
+        self._own: dict[int, Buffer] = {}
+        self._strips = self._lay(placement.strips[:, 0], placement.sizes(self.limits), zeros=True)
+        self._texts = self._lay(placement.text_slots, expected[levels:] + op.SLACK_BYTES, zeros=False)
+
+    def _lay(self, slots: Int64s, sizes: Int64s, *, zeros: bool) -> tuple[pa.Buffer, int]:
+        """Place the buffers of some slots side by side in one piece of memory; return it and its address."""
+        starts, total = side_by_side(sizes)
+        memory = pa.py_buffer(np.zeros(total, np.uint8) if zeros else np.empty(total, np.uint8))
+        address: int = memory.address
+        self.memory[slots, 0] = address + starts
+        self.memory[slots, 1] = sizes
+        return memory, address
 
     def set(self, slot: int, buffer: Buffer) -> None:
         """Make a C-contiguous array the buffer of a slot."""
-        self._slots[slot] = buffer
-        self.memory[slot] = buffer.ctypes.data, buffer.nbytes
+        self._own[slot] = buffer
+        self.memory[slot] = address_of(buffer), buffer.nbytes
+
+    def buffer(self, slot: int) -> pa.Buffer:
+        """Return the buffer of a strip or of a TEXT column's bytes; it keeps its memory alive."""
+        if slot in self._own:
+            return pa.py_buffer(self._own[slot])
+        address, size = self.memory[slot].tolist()
+        for piece, start in (self._strips, self._texts):
+            if start <= address and address + size <= start + piece.size:
+                return piece.slice(address - start, size)
+        raise KeyError(slot)
 
     def bytes_of(self, column: Column, role: int) -> Bytes:
         """Return the buffer of a column in a role."""
-        return self._slots[op.slot_of(column.index, role)].view(np.uint8)
+        return np.frombuffer(self.buffer(op.slot_of(column.index, role)), np.uint8)
 
     def rows_of(self, column: Column) -> int:
         """Return how many rows of a column are used."""
         return int(self.counters[column.level])
-
-    def text_bytes(self) -> dict[int, int]:
-        """Return the bytes used per TEXT column, by column index."""
-        return {c.index: int(self.counters[self._layout.levels + k]) for k, c in enumerate(self._layout.texts)}
 
     def grow_text(self, column: Column, needed_bytes: int) -> None:
         """Make room for more bytes of a TEXT column.
@@ -106,8 +123,9 @@ class Buffers:
         if needed_bytes > MAX_BYTES:
             raise BatchTooLarge(f"the column {column.path}", needed_bytes)
         old = self.bytes_of(column, op.VALUES)
-        self._set_text(column, min(max(needed_bytes, 2 * old.nbytes), MAX_BYTES))
-        self.bytes_of(column, op.VALUES)[: old.nbytes] = old
+        larger = np.empty(min(max(needed_bytes, 2 * old.nbytes), MAX_BYTES) + op.SLACK_BYTES, np.uint8)
+        larger[: old.nbytes] = old
+        self.set(op.slot_of(column.index, op.VALUES), larger)
 
     def grow_level(self, level: int, needed_rows: int) -> None:
         """Make room for more rows of a level.
@@ -117,28 +135,11 @@ class Buffers:
         """
         if needed_rows > MAX_BYTES:
             raise BatchTooLarge(f"level {level} of the lists", needed_rows)
-        limit = min(max(needed_rows, 2 * int(self.limits[level])), MAX_BYTES)
-        for slot, strip_level, width, lead in self.strips.tolist():
+        self.limits[level] = min(max(needed_rows, 2 * int(self.limits[level])), MAX_BYTES)
+        for strip, size in zip(self.placement.strips.tolist(), self.placement.sizes(self.limits).tolist(), strict=True):
+            slot, strip_level, _, _ = strip
             if strip_level == level:
-                old = self._slots[slot].view(np.uint8)
-                self.set(slot, np.zeros((limit + 1 + lead) * width, np.uint8))
-                self._slots[slot].view(np.uint8)[: old.nbytes] = old
-        self.limits[level] = limit
-
-    def _set_text(self, column: Column, room_bytes: int) -> None:
-        self.set(op.slot_of(column.index, op.VALUES), np.empty(room_bytes + op.SLACK_BYTES, np.uint8))
-
-
-def _row_buffers(column: Column) -> list[tuple[int, type[np.generic], int]]:
-    """Role, type and rows in front of each buffer of a column that has one value per row."""
-    valid: list[tuple[int, type[np.generic], int]] = [(op.VALID, np.uint8, 0)] if column.nullable else []
-    match column.kind:
-        case Kind.TEXT | Kind.LIST:
-            return [(op.OFFSETS, np.int32, 1), *valid]
-        case Kind.WORDS:
-            return [(op.VALUES, np.int32, 0), *valid]
-    return [(op.VALUES, np.uint8, 0), *valid]
-
-
-def _width(column: Column, role: int, dtype: type[np.generic]) -> int:
-    return column.width_bytes if column.kind is Kind.VALUES and role == op.VALUES else np.dtype(dtype).itemsize
+                old = np.frombuffer(self.buffer(slot), np.uint8)
+                larger = np.zeros(size, np.uint8)
+                larger[: old.nbytes] = old
+                self.set(slot, larger)

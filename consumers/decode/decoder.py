@@ -12,6 +12,7 @@ import numpy as np
 
 from consumers.batch import TAIL_PADDING_BYTES, Bytes, Decoded, Int32s, Payloads
 from consumers.decode.assembler import Assembler
+from consumers.decode.blanks import Blanks, words_of
 from consumers.decode.buffers import MAX_BYTES, Expectation
 from consumers.decode.compiler import Compiler
 from consumers.decode.dictionaries import Dictionary, Limits
@@ -19,6 +20,7 @@ from consumers.decode.errors import BatchTooLarge, DecodeError
 from consumers.decode.framing import Frames
 from consumers.decode.interpreter import prepare
 from consumers.decode.layout import Kind, lay_out
+from consumers.decode.placement import Placement
 from consumers.decode.run import Run, Session
 from consumers.decode.schema import parse_schema
 
@@ -64,8 +66,17 @@ class Decoder:
         limits = Limits(max_dictionary_entries, max_dictionary_bytes)
         words = (c for c in self._layout.columns if c.kind is Kind.WORDS)
         dictionaries = {c.index: Dictionary(c.path, limits) for c in words}
-        secret = np.frombuffer(secrets.token_bytes(16), np.int64).copy()
-        self._session = Session(self._layout, dictionaries, Expectation(self._layout), secret, checked=checked)
+        placement = Placement(self._layout)
+        self._session = Session(
+            placement,
+            dictionaries,
+            {c.index: words_of(c) for c in self._layout.columns if c.symbols},
+            Expectation(placement),
+            Blanks(),
+            np.zeros((placement.slots, 2), np.int64),
+            np.frombuffer(secrets.token_bytes(16), np.int64).copy(),
+            checked=checked,
+        )
 
     def add_writer(self, schema_id: int, writer_schema: Mapping[str, Any]) -> None:
         """Compile a writer schema; messages with its id are decoded from then on.

@@ -54,6 +54,7 @@ class Dictionary:
 
     def _start(self) -> None:
         self.generation += 1
+        self._moved = True
         self.words = 1
         self._offsets: Int32s = np.zeros(_FIRST_ENTRIES + 1, np.int32)
         self._hashes: Int64s = np.zeros(_FIRST_ENTRIES, np.int64)
@@ -66,10 +67,16 @@ class Dictionary:
         """Bytes of all words."""
         return int(self._offsets[self.words])
 
-    def begin(self) -> None:
-        """Give the dictionary up if it has become too large; called before each batch."""
+    def begin(self) -> bool:
+        """Give the dictionary up if it has become too large; called before each batch.
+
+        Returns:
+            Whether it has other buffers than before: at first, and when it was given up.
+        """
         if self.words > self._limits.entries or self.used_bytes > self._limits.bytes:
             self._start()
+        moved, self._moved = self._moved, False
+        return moved
 
     def buffers(self) -> dict[int, Int32s | Int64s | Bytes]:
         """Return the buffers by role."""

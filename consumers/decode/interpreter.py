@@ -12,6 +12,7 @@ import structlog
 
 from consumers.decode.kernel import build
 from consumers.decode.machine import Machine, Span
+from consumers.decode.settle import build_settle
 from sinks import digest
 from sinks.compiled.jit import digest_of_sources
 
@@ -20,7 +21,7 @@ _log = structlog.get_logger(__name__)
 COMPILED_MODULES = (
     *(
         f"consumers.decode.{m}"
-        for m in ("errors", "framing", "kernel", "machine", "memory", "opcodes", "text", "values")
+        for m in ("errors", "framing", "kernel", "machine", "memory", "opcodes", "settle", "text", "values")
     ),
     "sinks.compiled.access",
     "sinks.compiled.jit",
@@ -51,6 +52,16 @@ def _function() -> Callable[[Machine, int, int, int], int]:
     return build(revision())
 
 
+@cache
+def _settling() -> Callable[[Machine, Span, Span], int]:
+    return build_settle(revision())
+
+
+def settle(machine: Machine, contents: Span, found: Span) -> int:
+    """Call the compiled function, see ``settle.build_settle``."""
+    return _settling()(machine, contents, found)
+
+
 def decode_messages(machine: Machine, first: int, count: int, column: int) -> int:
     """Call the compiled function, see ``kernel.build``."""
     return _function()(machine, first, count, column)
@@ -73,7 +84,9 @@ def _prepare_once(checked: bool) -> Preparation:
     started = time.monotonic()
     _log.info("decoder.preparing", checked=checked, note="takes up to a minute when it is not cached")
     before = _misses()
-    decode_messages(_empty_machine(checked=checked), 0, 0, -1)
+    machine = _empty_machine(checked=checked)
+    decode_messages(machine, 0, 0, -1)
+    settle(machine._replace(strips=Span(0, 0)), machine.strips, machine.strips)
     # A worker that decodes also digests; it shall wait for compilers once, and before it holds partitions.
     digests_compiled = False if checked else digest.prepare()
     done = Preparation(_misses() > before or digests_compiled, time.monotonic() - started)
@@ -82,8 +95,8 @@ def _prepare_once(checked: bool) -> Preparation:
 
 
 def _misses() -> int:
-    dispatcher: Any = _function()
-    return int(sum(dispatcher.stats.cache_misses.values()))
+    dispatchers: tuple[Any, Any] = (_function(), _settling())
+    return int(sum(sum(d.stats.cache_misses.values()) for d in dispatchers))
 
 
 def _empty_machine(*, checked: bool) -> Machine:

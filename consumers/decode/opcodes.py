@@ -57,6 +57,11 @@ HASHES: Final = 3  # int64: hash of each word
 BUCKETS: Final = 4  # int32: code of a word + 1 by hash, 0 where free; a power of two of them
 WORDS: Final = 5  # bytes of the words
 
+#: What a buffer with one value per row holds, which says how it is settled once all messages are decoded.
+PLAIN: Final = 0  # values that stay as they are
+FLAGS: Final = 1  # bytes of 0 and 1, which become bits
+ENDS: Final = 2  # int32: ends of texts or lists, one more than rows
+
 #: Answer of the interpreter when a buffer is full, beyond every error code: make room and decode the message again.
 GROW: Final = 1000
 

@@ -132,6 +132,7 @@ def read_task(a: int) -> Task:
 
 @inlined
 def read_form(t: Task, column: int) -> Form:
+    """Read what the plan says of a column."""
     a = t.plan + column * PLAN_WIDTH * 8
     return Form(
         load64(a),

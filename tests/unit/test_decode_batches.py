@@ -7,12 +7,14 @@ import struct
 from typing import Any
 
 import fastavro
+import numpy as np
 import pytest
 
 from consumers.batch import Decoded, Payloads
 from consumers.decode import BatchTooLarge, DecodeError, Decoder, read_frames
 from consumers.decode.buffers import Buffers
 from consumers.decode.layout import lay_out
+from consumers.decode.placement import Placement
 from consumers.decode.schema import parse_schema
 
 READER = {
@@ -230,7 +232,9 @@ def test_an_empty_batch_has_all_columns_and_no_rows() -> None:
 
 def test_text_beyond_32_bit_offsets_is_refused() -> None:
     layout = lay_out(parse_schema(READER), frozenset())
-    buffers = Buffers(layout, 1, [0] * layout.levels, [0] * len(layout.columns))
+    placement = Placement(layout)
+    expected, memory = np.zeros(layout.levels + len(layout.texts), np.int64), np.zeros((placement.slots, 2), np.int64)
+    buffers = Buffers(placement, 1, expected, memory)
     with pytest.raises(BatchTooLarge, match="the column id would need 2147483648 bytes"):
         buffers.grow_text(layout.columns[0], 1 << 31)
 
