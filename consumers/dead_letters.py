@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from uuid import UUID
 
 import numpy as np
@@ -17,6 +18,7 @@ from consumers.enrich.retention import expires_ms
 from consumers.rows import kafka_arrays
 from consumers.validation.times import received_ms
 from schemas.columns import DEAD_LETTER_COLUMNS
+from sinks.rows import DEAD_LETTERS, schema_of
 
 #: Bytes of a tenant, code or id that are kept in a dead letter's own columns: what is longer was never a real one.
 _MAX_NAME_BYTES = 512
@@ -46,6 +48,8 @@ class DeadLetterOffice:
         Args:
             rejections: One per message, ascending by position.
         """
+        if not rejections:
+            return _no_rows()
         positions = np.array([r.position for r in rejections], np.int32)
         times, known = received_ms(self.batch.timestamps_ms[positions])
         # A message whose time is unknown would be born expired; it is kept until somebody removes it.
@@ -69,6 +73,11 @@ class DeadLetterOffice:
             "raw_truncated": pa.array([len(value) > limit for value in values], pa.bool_()),
             "raw_sha256": pa.array([hashlib.sha256(value).digest() for value in values], pa.binary(32)),
         }
+
+
+@cache
+def _no_rows() -> pa.Table:
+    return schema_of(DEAD_LETTERS).empty_table()
 
 
 def _reasons(rejections: Sequence[Rejection]) -> dict[str, pa.Array]:

@@ -88,6 +88,7 @@ class Processor:
         worker: Limits of messages and dead letters, codes to leave out.
         directory: Names of actors; somebody else keeps it up to date.
         worker_version: Version to note in dead letters.
+        clock: Seconds, by which the stages are timed.
 
     Raises:
         RetentionInvalid: The retention settings contradict themselves.
@@ -104,7 +105,9 @@ class Processor:
         worker: WorkerSettings,
         directory: ActorDirectory,
         worker_version: str,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        self._clock = clock
         self._decoder = Decoder(avro_schema("audit_event", 1), DICTIONARY_COLUMNS)
         self._writers = Writers(self._decoder, writer_schema)
         self._validator = Validator(validate, catalogue, worker.drop_event_codes)
@@ -122,7 +125,7 @@ class Processor:
         """
         frames = read_frames(batch.payloads)
         refused = self._writers.learn(frames.schema_ids)
-        clock = _Clock()
+        clock = _Clock(self._clock)
         decoded = self._decoder.decode(batch.payloads, frames, self._worker.message_bytes)
         clock.lap("decode")
         verdict = self._validator.validate(decoded, batch.timestamps_ms)
@@ -167,12 +170,12 @@ class Processor:
 class _Clock:
     """Measures laps."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
         self.seconds: dict[Stage, float] = {}
-        self._last = time.perf_counter()
+        self._now, self._last = now, now()
 
     def lap(self, stage: Stage) -> None:
-        now = time.perf_counter()
+        now = self._now()
         self.seconds[stage], self._last = now - self._last, now
 
 
@@ -188,12 +191,16 @@ def check_balance(batch: SinkBatch) -> None:
 
 
 def _accepted(decoded: Decoded, verdict: Verdict, schema_ids: Int32s) -> Accepted:
-    rows = verdict.accepted
-    whole = len(rows) == len(decoded.rows)
+    rows: Int32s | slice = verdict.accepted
+    columns = decoded.columns
+    if len(verdict.accepted) == len(decoded.rows):
+        rows = slice(None)  # all of them, as a rule: nothing is copied
+    else:
+        columns = _selected(decoded, verdict.accepted)
     positions = decoded.rows[rows]
     return Accepted(
         positions=positions,
-        columns=decoded.columns if whole else _selected(decoded.columns, rows),
+        columns=columns,
         event_ids=verdict.event_ids[rows],
         received_ms=verdict.received_ms[rows],
         skew_ms=verdict.skew_ms[rows],
@@ -202,8 +209,11 @@ def _accepted(decoded: Decoded, verdict: Verdict, schema_ids: Int32s) -> Accepte
     )
 
 
-def _selected(columns: Mapping[str, pa.Array], rows: Int32s) -> dict[str, pa.Array]:
-    return {path: select_rows(array, rows) for path, array in columns.items()}
+def _selected(decoded: Decoded, rows: Int32s) -> dict[str, pa.Array]:
+    return {
+        path: array.slice(0, len(rows)) if path in decoded.blank else select_rows(array, rows)
+        for path, array in decoded.columns.items()
+    }
 
 
 def _undecoded(decoded: Decoded, schema_ids: Int32s, refused: Mapping[int, tuple[str, str]]) -> list[Rejection]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -63,14 +64,38 @@ class Accepted:
     schema_ids: Int32s
 
 
-def table_of(columns: tuple[Column, ...], arrays: Mapping[str, pa.Array]) -> pa.Table:
-    """Return a table with exactly these columns, in their order and of their types.
+class TableForm:
+    """Which columns a table has, and their types, found once.
 
     Args:
         columns: The columns of the table.
-        arrays: Arrays of equal length by column name; others are left out.
     """
-    return pa.table([_typed(column, arrays[column.name]) for column in columns], [column.name for column in columns])
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._names = [column.name for column in columns]
+        self._types = [(c.name, c.arrow, c.clickhouse_type.startswith("LowCardinality")) for c in columns]
+        self.empty = pa.schema([(name, kind) for name, kind, _ in self._types]).empty_table()
+        self.paths = [(column.name, column.path) for column in columns if column.path]
+
+    def table(self, arrays: Mapping[str, pa.Array]) -> pa.Table:
+        """Return a table with exactly these columns, in their order and of their types.
+
+        Args:
+            arrays: Arrays of equal length by column name; others are left out.
+        """
+        return pa.Table.from_arrays([_typed(arrays[name], *form) for name, *form in self._types], names=self._names)
+
+
+@cache
+def event_form() -> TableForm:
+    """Return the form of ``audit_events``."""
+    return TableForm(event_columns())
+
+
+@cache
+def payload_form() -> TableForm:
+    """Return the form of ``audit_payloads``."""
+    return TableForm(payload_columns())
 
 
 def kafka_arrays(
@@ -99,7 +124,7 @@ def kafka_arrays(
 def event_table(batch: MessageBatch, accepted: Accepted, enriched: Enriched) -> pa.Table:
     """Return the rows of ``audit_events``; as ``schemas.columns.event_columns``."""
     retained = enriched.retained
-    decoded = {c.name: accepted.columns[c.path] for c in event_columns() if c.path}
+    decoded = {name: accepted.columns[path] for name, path in event_form().paths}
     own = {
         "event_id": fixed_binary(accepted.event_ids),
         "clock_skew_ms": number_array(accepted.skew_ms, pa.int64()),
@@ -109,7 +134,7 @@ def event_table(batch: MessageBatch, accepted: Accepted, enriched: Enriched) -> 
         "expires_at": number_array(expires_ms(_base_ms(accepted), retained.days), _MILLIS),
     }
     kafka = kafka_arrays(batch, accepted.positions, accepted.received_ms, accepted.schema_ids)
-    return table_of(event_columns(), {**decoded, **enriched.columns, **own, **kafka})
+    return event_form().table({**decoded, **enriched.columns, **own, **kafka})
 
 
 def payload_table(events: pa.Table, accepted: Accepted, enriched: Enriched, payload_days: int) -> pa.Table:
@@ -122,6 +147,8 @@ def payload_table(events: pa.Table, accepted: Accepted, enriched: Enriched, payl
         payload_days: Days that bodies are kept, unless their event goes earlier.
     """
     bodies = {path: accepted.columns[path] for path in sorted(BODIES)}
+    if not any(total_length(array) for array in bodies.values()):
+        return payload_form().empty
     rows = np.flatnonzero(_any_filled(list(bodies.values()), len(accepted.positions))).astype(np.int32)
     days = shorter(enriched.retained.days, payload_days)[rows]
     shared = set(events.column_names)
@@ -129,7 +156,7 @@ def payload_table(events: pa.Table, accepted: Accepted, enriched: Enriched, payl
     arrays |= {c.name: select_rows(bodies[c.path], rows) for c in payload_columns() if c.path in BODIES}
     arrays["retention_days"] = number_array(days, pa.uint16())
     arrays["expires_at"] = number_array(expires_ms(_base_ms(accepted)[rows], days), _MILLIS)
-    return table_of(payload_columns(), arrays)
+    return payload_form().table(arrays)
 
 
 def flag_array(flags: npt.NDArray[np.uint16]) -> pa.DictionaryArray:
@@ -141,10 +168,10 @@ def flag_array(flags: npt.NDArray[np.uint16]) -> pa.DictionaryArray:
     return dictionary_array(numbers.astype(np.int32), words.array)
 
 
-def _typed(column: Column, array: pa.Array) -> pa.Array:
-    if pa.types.is_dictionary(array.type):
-        return array if column.clickhouse_type.startswith("LowCardinality") else array.dictionary_decode()
-    return array if array.type == column.arrow else array.cast(column.arrow)
+def _typed(array: pa.Array, kind: pa.DataType, encoded: bool) -> pa.Array:
+    if isinstance(array, pa.DictionaryArray):
+        return array if encoded else array.dictionary_decode()
+    return array if array.type == kind else array.cast(kind)
 
 
 def _base_ms(accepted: Accepted) -> Int64s:

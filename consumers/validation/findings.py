@@ -26,6 +26,31 @@ from consumers.validation.reasons import Reason, shown
 from consumers.validation.times import in_range, shown_time
 
 
+class WordLengths:
+    """Remembers which dictionaries hold no word that is too long, so that only new words are measured."""
+
+    def __init__(self) -> None:
+        self._fine: dict[str, tuple[int, int]] = {}
+
+    def fine(self, path: str, words: pa.StringArray, generation: int | None, limit: Limit) -> bool:
+        """Tell whether all words of a dictionary are surely within the limit.
+
+        Args:
+            path: Field of the column, always with the same limit.
+            words: The dictionary.
+            generation: As long as it stays the same between batches the dictionary has only grown; None: never the same.
+            limit: The limit.
+        """
+        if generation is None:
+            return False
+        known_generation, known = self._fine.get(path, (generation, 0))
+        known = known if known_generation == generation else 0
+        if len(words) > known and _too_long(words.slice(known), limit).any():
+            return False
+        self._fine[path] = (generation, max(known, len(words)))
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Rows that break one rule.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping, Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from consumers.arrays import bools, codes
 from consumers.batch import Decoded, Int32s, Int64s
@@ -13,6 +14,7 @@ from consumers.enrich.networks import parse_address
 from consumers.settings import ValidateSettings
 from consumers.validation.findings import (
     Finding,
+    WordLengths,
     bad_json,
     bad_times,
     long_entries,
@@ -58,7 +60,10 @@ class Validator:
         self._catalogue = catalogue
         self._drop_codes = frozenset(code for code in drop_event_codes if not code.endswith("*"))
         self._drop_prefixes = tuple(code[:-1] for code in drop_event_codes if code.endswith("*"))
-        self._fields = event_fields()
+        self._fields = fields = event_fields()
+        limited = (*fields.strings, *fields.string_lists, *fields.maps, *(f"{path}.*" for path in fields.maps))
+        self._limits = {path: limit_of(path, settings) for path in limited}
+        self._words = WordLengths()
         self._event_codes = CodeTable(self._judge_code)
         self._tenants = CodeTable(lambda word: not word.strip())
         self._addresses = CodeTable(lambda word: bool(word) and parse_address(word) is None)
@@ -113,7 +118,7 @@ class Validator:
         )
 
     def _times(self, run: Hearing) -> Iterator[Finding]:
-        for path in self._fields.times:
+        for path in run.filled(self._fields.times):
             yield from bad_times(path, run.columns[path])
         run.flag(Flag.NO_KAFKA_TIME, ~run.received_known)
         comparable = run.received_known & in_range(run.occurred_us)
@@ -128,16 +133,22 @@ class Validator:
         return f"occurred_at is {occurred}, more than {self._settings.max_future_s:g} s after Kafka's {received}"
 
     def _sizes(self, run: Hearing) -> Iterator[Finding]:
-        settings, fields, columns = self._settings, self._fields, run.columns
+        fields, columns, limits = self._fields, run.columns, self._limits
         for path in fields.strings:
-            if path not in UNLIMITED:
-                yield from long_strings(path, columns[path], limit_of(path, settings))
-        for path in fields.string_lists:
-            yield from long_items(path, columns[path], limit_of(path, settings))
-        for path in fields.maps:
-            yield from long_entries(path, columns[path], limit_of(path, settings), limit_of(f"{path}.*", settings))
-        for path in (*fields.lists, *fields.maps):
-            yield from many_items(path, columns[path], settings.max_items)
+            if path not in run.blank and path not in UNLIMITED and not self._are_fine(run, path):
+                yield from long_strings(path, columns[path], limits[path])
+        for path in run.filled(fields.string_lists):
+            yield from long_items(path, columns[path], limits[path])
+        for path in run.filled(fields.maps):
+            yield from long_entries(path, columns[path], limits[path], limits[f"{path}.*"])
+        for path in run.filled((*fields.lists, *fields.maps)):
+            yield from many_items(path, columns[path], self._settings.max_items)
+
+    def _are_fine(self, run: Hearing, path: str) -> bool:
+        array = run.columns[path]
+        if not isinstance(array, pa.DictionaryArray):
+            return False
+        return self._words.fine(path, array.dictionary, run.generation(path), self._limits[path])
 
     def _known(self, run: Hearing, event_codes: Int32s) -> Iterator[Finding]:
         unknown = event_codes & (_KNOWN | _BLANK) == 0
@@ -177,6 +188,6 @@ class Validator:
         if self._settings.json_bodies == "off":
             return
         cut = bools(run.columns["api.truncated"])
-        for path in ("api.request_body", "api.response_body"):
+        for path in run.filled(("api.request_body", "api.response_body")):
             for finding in bad_json(path, run.columns[path], cut):
                 yield from run.soft(finding, Flag.BODY_NOT_JSON, refuse=self._settings.json_bodies == "strict")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +50,7 @@ class Hearing:
 
     Attributes:
         columns: Decoded columns by path.
+        blank: Paths of columns without anything in them.
         rows: Number of rows, m.
         occurred_us: When each event says it occurred, microseconds since 1970 UTC; int64[m].
         received_ms: When it was received, milliseconds since 1970 UTC, 0 when unknown; int64[m].
@@ -59,7 +60,7 @@ class Hearing:
     """
 
     def __init__(self, decoded: Decoded, timestamps_ms: Int64s) -> None:
-        self.columns = decoded.columns
+        self.columns, self.blank = decoded.columns, decoded.blank
         self.rows = len(decoded.rows)
         self.occurred_us = int64s(decoded.columns["occurred_at"])
         self.received_ms, self.received_known = received_ms(timestamps_ms)
@@ -73,6 +74,14 @@ class Hearing:
     def coded(self, path: str) -> Coded:
         """Return a string column as codes."""
         return Coded.of(self.columns[path], self._decoded.generations.get(path))
+
+    def filled(self, paths: Iterable[str]) -> Iterator[str]:
+        """Return the paths of those columns that may hold something."""
+        return (path for path in paths if path not in self.blank)
+
+    def generation(self, path: str) -> int | None:
+        """Return the generation of a column's dictionary."""
+        return self._decoded.generations.get(path)
 
     def text(self, path: str, row: int) -> str:
         """Return the string of one row, for a reason in words."""
