@@ -1,0 +1,39 @@
+"""Who may read what: tokens, roles, scopes, and the reader that keeps to them."""
+
+from query.access.errors import (
+    AccessError,
+    Forbidden,
+    SignInFailed,
+    TokenInvalid,
+    TokenStoreUnavailable,
+    TokenUnknown,
+)
+from query.access.personal import PersonalData
+from query.access.recording import Caller, NoRecorder, Read, Recorder
+from query.access.rights import ROLES, Right
+from query.access.scope import Scope
+from query.access.scoped_reader import ScopedReader
+from query.access.store import TokenStore
+from query.access.token import Token
+from query.access.verifier import TokenVerifier
+
+__all__ = [
+    "ROLES",
+    "AccessError",
+    "Caller",
+    "Forbidden",
+    "NoRecorder",
+    "PersonalData",
+    "Read",
+    "Recorder",
+    "Right",
+    "Scope",
+    "ScopedReader",
+    "SignInFailed",
+    "Token",
+    "TokenInvalid",
+    "TokenStore",
+    "TokenStoreUnavailable",
+    "TokenUnknown",
+    "TokenVerifier",
+]

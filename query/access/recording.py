@@ -1,0 +1,103 @@
+"""Reads of the log as something to be recorded: what is told about one, and to whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from query.access.token import Token
+from query.condition import find_filter
+from query.expression import required_terms, terms
+from query.period import parse_moment
+from query.question import Question
+
+AccessCode = Literal["access.search", "access.view", "access.tail", "access.denied"]
+_BOUNDS = {"since": ">=", "until": "<"}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, and from where.
+
+    Attributes:
+        request_id: Id of the request.
+        ip: Address of the client; empty when it is not known.
+        user_agent: What it says it is.
+        purpose: Why it reads, in its own words.
+        ticket: Case or order that it reads for.
+    """
+
+    request_id: str
+    ip: str = ""
+    user_agent: str = ""
+    purpose: str = ""
+    ticket: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One read of the log: names of filters, never the values that were looked for.
+
+    Attributes:
+        code: Event code.
+        token: By which token.
+        caller: By whom.
+        resource: Route that was read, for example ``/api/v1/events``.
+        filter_fields: Names of the filters used, in alphabetical order.
+        window: Period asked for, ``""`` for all times.
+        query_hash: Digest that is the same for the same question.
+        rows: Rows returned; None when they were not counted.
+        target_id: Event that was looked at, ``""`` for none.
+        reason: Why it was refused, ``""`` when it was not.
+    """
+
+    code: AccessCode
+    token: Token
+    caller: Caller
+    resource: str
+    filter_fields: tuple[str, ...] = ()
+    window: str = ""
+    query_hash: str = ""
+    rows: int | None = None
+    target_id: str = ""
+    reason: str = ""
+
+
+class Recorder(Protocol):
+    """Keeps what was read. Neither method raises or waits: a read never fails because its record could not be kept."""
+
+    def read(self, read: Read) -> None:
+        """Record a read, or one that was refused."""
+        ...
+
+    def sign_in_failed(self, caller: Caller, reason: str, token_id: str) -> None:
+        """Record a secret that opened nothing.
+
+        Args:
+            caller: By whom.
+            reason: unknown, revoked or expired.
+            token_id: Recognisable beginning of the secret, ``""`` for none.
+        """
+        ...
+
+
+class NoRecorder:
+    """Keeps nothing: recording is switched off."""
+
+    def read(self, read: Read) -> None:
+        """Forget a read."""
+
+    def sign_in_failed(self, caller: Caller, reason: str, token_id: str) -> None:
+        """Forget a failed sign-in."""
+
+
+def filter_names(question: Question) -> tuple[str, ...]:
+    """Return the names of the filters of a question."""
+    return tuple(sorted({find_filter(term).name for term in terms(question.expression)}))
+
+
+def window(question: Question) -> str:
+    """Return the period that every match lies in, in UTC: ``>= 2026-01-31T00:00:00Z, < …``; ``""`` for all times."""
+    found = ((find_filter(t).name, t.value) for t in required_terms(question.expression))
+    bounds = ((_BOUNDS[name], parse_moment(value, question.clock)) for name, value in found if name in _BOUNDS)
+    return ", ".join(f"{sign} {moment.isoformat().replace('+00:00', 'Z')}" for sign, moment in bounds)

@@ -1,0 +1,197 @@
+"""Every endpoint of the API, once: the routes and the OpenAPI document are both made of this list."""
+
+from __future__ import annotations
+
+from query.http import events, figures
+from query.http.endpoint import Endpoint
+from query.http.parameters import INTERVAL, ORDER, PAGE, QUESTION, TOP, TOTAL, Parameter
+from query.http.row_schemas import answer_schema, page_of, ref
+
+_LIST = (*QUESTION, *ORDER, *PAGE)
+_TOTALS = {"total": {"type": "integer"}, "total_is_exact": {"type": "boolean"}}
+_EVENTS = page_of("Event", more=_TOTALS)
+_STATES = page_of("Event")
+
+
+def _path(name: str, doc: str) -> Parameter:
+    return Parameter(name, doc, where="path")
+
+
+def _states(kind: str, what: str) -> Endpoint:
+    summary = f"The latest state of each {what}."
+    return Endpoint(
+        "GET", f"/api/v1/{kind}s", f"list_{kind}s", summary, events.latest_states(kind), _STATES, _LIST, filters=True
+    )
+
+
+ENDPOINTS = (
+    Endpoint(
+        "GET",
+        "/api/v1/events",
+        "list_events",
+        "Events by time, page by page.",
+        events.list_events,
+        _EVENTS,
+        (*_LIST, TOTAL),
+        filters=True,
+    ),
+    Endpoint(
+        "POST",
+        "/api/v1/events/search",
+        "search_events",
+        "The same, asked by a JSON body.",
+        events.search_events,
+        answer_schema(
+            {
+                "data": {"type": "array", "items": ref("Event")},
+                "next_cursor": {"type": ["string", "null"]},
+                **_TOTALS,
+            },
+            required=("data", "next_cursor"),
+        ),
+        body=ref("Search"),
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/events/{event_id}",
+        "get_event",
+        "One event: all its fields, its bodies, the card of its actor now, and how often it was delivered.",
+        events.one_event,
+        answer_schema({"data": {"type": "array", "items": ref("Detail")}, "deliveries": {"type": "integer"}}),
+        (_path("event_id", "UUID of the event."),),
+        code="access.view",
+        problems=("not-found",),
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/runs",
+        "list_runs",
+        "Entries of the logs of runs.",
+        events.list_runs,
+        _EVENTS,
+        (*_LIST, TOTAL),
+        filters=True,
+    ),
+    _states("task", "background task"),
+    _states("export", "data export"),
+    _states("webhook", "webhook sendout"),
+    Endpoint(
+        "GET",
+        "/api/v1/actors/{tenant}/{actor_id}",
+        "get_actor",
+        "The card of an actor as it is now, with a notice when the actor has left.",
+        events.actor,
+        answer_schema({"actor": ref("Card"), "notice": {"type": ["string", "null"]}}),
+        (_path("tenant", "Tenant of the actor."), _path("actor_id", "Id of the actor.")),
+        code="access.view",
+        problems=("not-found",),
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/count",
+        "count_events",
+        "How many events match, exactly.",
+        figures.count,
+        answer_schema({"events": {"type": "integer"}, "is_exact": {"type": "boolean"}}),
+        QUESTION,
+        filters=True,
+        tag="figures",
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/histogram",
+        "get_histogram",
+        "How many events match, by interval of the zone; empty intervals are left out.",
+        figures.histogram,
+        answer_schema(
+            {
+                "interval": {"type": "string"},
+                "tz": {"type": "string"},
+                "data": {
+                    "type": "array",
+                    "items": answer_schema(
+                        {"start": {"type": "string", "format": "date-time"}, "events": {"type": "integer"}}
+                    ),
+                },
+            }
+        ),
+        (*QUESTION, INTERVAL),
+        filters=True,
+        tag="figures",
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/facets/{name}",
+        "get_facet",
+        "The most frequent values of a column; `/api/v1/filters` lists the facets.",
+        figures.facet,
+        answer_schema(
+            {
+                "facet": {"type": "string"},
+                "data": {
+                    "type": "array",
+                    "items": answer_schema({"value": {"type": ["string", "null"]}, "events": {"type": "integer"}}),
+                },
+            }
+        ),
+        (_path("name", "Name of the facet."), *QUESTION, TOP),
+        filters=True,
+        tag="figures",
+        problems=("not-found",),
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/dead-letters",
+        "list_dead_letters",
+        "Messages that were refused, with reason, origin and bytes (base64), those stored last first.",
+        figures.dead_letters,
+        page_of("DeadLetter"),
+        (*figures.LETTER_FILTERS, *figures.RANGE_FILTERS, *PAGE),
+        tag="ledger",
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/batches",
+        "list_batches",
+        "The manifest: which offsets of which partition were stored, refused, left out, with digests.",
+        figures.batches,
+        page_of("Batch"),
+        (*figures.RANGE_FILTERS, *PAGE),
+        tag="ledger",
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/catalogue",
+        "get_catalogue",
+        "Every event code, with title, category, retention class and personal fields.",
+        figures.catalogue,
+        answer_schema({"digest": {"type": "string"}, "data": {"type": "array", "items": ref("CatalogueEntry")}}),
+        code=None,
+        tag="reference",
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/filters",
+        "get_filters",
+        "Every filter with what it matches and takes, and every facet.",
+        figures.filters,
+        answer_schema(
+            {
+                "data": {"type": "array", "items": ref("Filter")},
+                "facets": {"type": "array", "items": {"type": "string"}},
+            }
+        ),
+        code=None,
+        tag="reference",
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/me",
+        "get_me",
+        "What the token is, which records it reaches and what it may do.",
+        figures.me,
+        ref("Me"),
+        code=None,
+        tag="reference",
+    ),
+)

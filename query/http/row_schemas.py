@@ -1,0 +1,129 @@
+"""JSON Schemas of rows, from the one list of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from schemas.columns import ACTOR_COLUMNS, DEAD_LETTER_COLUMNS, INGESTED_AT, Column, event_columns, payload_columns
+from sinks.checks import MANIFEST_TYPES
+
+#: Beginning of a ClickHouse type -> schema of its values; every other type is a text.
+_SCALARS: Mapping[str, Mapping[str, str]] = {
+    "DateTime64": {"type": "string", "format": "date-time"},
+    "Int": {"type": "integer"},
+    "UInt": {"type": "integer"},
+    "Float": {"type": "number"},
+    "Bool": {"type": "boolean"},
+}
+
+
+def schema_of_type(clickhouse_type: str) -> dict[str, Any]:
+    """Return the JSON Schema of the values of a ClickHouse type, as answers hold them.
+
+    What is masked is the text ``[masked]`` in place of a text and null in place of anything else.
+    """
+    kind = clickhouse_type
+    if kind.startswith("Array("):
+        return {"type": "array", "items": schema_of_type(kind[len("Array(") : -1])}
+    if kind.startswith("Map("):
+        return {"type": "object", "additionalProperties": {"type": "string"}}
+    kind = kind.removeprefix("Nullable(").removeprefix("LowCardinality(")
+    found = next((schema for start, schema in _SCALARS.items() if kind.startswith(start)), {"type": "string"})
+    return {**found, "type": [found["type"], "null"]}
+
+
+def row_schema(columns: Iterable[Column], *, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the JSON Schema of a row; none of its members is required, since fields can be chosen.
+
+    Args:
+        columns: Columns of the table; a Nested group becomes a list of objects.
+        more: Members that are no columns.
+    """
+    members: dict[str, Any] = dict(more or {})
+    for column in columns:
+        name, _, part = column.name.partition(".")
+        schema = schema_of_type(column.clickhouse_type)
+        if part:
+            group = members.setdefault(name, {"type": "array", "items": {"type": "object", "properties": {}}})
+            group["items"]["properties"][part] = {**schema["items"], "description": column.doc}
+        else:
+            members[name] = {**schema, "description": column.doc}
+    return {"type": "object", "additionalProperties": False, "properties": members}
+
+
+def _sentence(doc: str) -> dict[str, Any]:
+    return {"type": "string", "description": doc}
+
+
+def event_schema() -> dict[str, Any]:
+    """Return the schema of an event."""
+    title = {"title": _sentence("What happened, in a sentence of the catalogue.")}
+    return row_schema((*event_columns(), INGESTED_AT), more=title)
+
+
+def payload_schema() -> dict[str, Any]:
+    """Return the schema of the bodies of an event."""
+    return row_schema((*payload_columns(), INGESTED_AT))
+
+
+def card_schema() -> dict[str, Any]:
+    """Return the schema of an actor's card."""
+    internal = ("tenant_id", "kafka_topic_id", "kafka_partition", "kafka_offset")
+    return row_schema(c for c in ACTOR_COLUMNS if c.name not in internal)
+
+
+def dead_letter_schema() -> dict[str, Any]:
+    """Return the schema of a dead letter; bytes are base64."""
+    return row_schema((*DEAD_LETTER_COLUMNS, INGESTED_AT))
+
+
+def batch_schema() -> dict[str, Any]:
+    """Return the schema of a range in the manifest."""
+    return row_schema(Column(n, t, "server", "", _MANIFEST_DOCS.get(n, n)) for n, t in MANIFEST_TYPES.items())
+
+
+def page_of(reference: str, *, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the schema of a page of rows.
+
+    Args:
+        reference: Name of the schema of a row.
+        more: Further members.
+    """
+    return answer_schema(
+        {
+            "data": {"type": "array", "items": ref(reference)},
+            "next_cursor": {"type": ["string", "null"]},
+            "links": {
+                "type": "object",
+                "required": ["self"],
+                "properties": {"self": {"type": "string"}, "next": {"type": "string"}},
+            },
+            **(more or {}),
+        },
+        required=("data", "next_cursor", "links"),
+    )
+
+
+def answer_schema(members: Mapping[str, Any], *, required: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return the schema of an object; all members are required unless some are named."""
+    needed = list(members if required is None else required)
+    return {"type": "object", "additionalProperties": False, "required": needed, "properties": dict(members)}
+
+
+def ref(name: str) -> dict[str, str]:
+    """Return a reference to a schema of the document."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_MANIFEST_DOCS: Mapping[str, str] = {
+    "first_offset": "First offset of the range.",
+    "last_offset": "Last offset of the range.",
+    "stored": "Events stored.",
+    "dead_lettered": "Messages refused.",
+    "filtered": "Messages left out by a setting.",
+    "skipped": "Offsets without a message.",
+    "schema_ids": "Registry ids of the writer schemas.",
+    "previous_sha256": "Digest of the range before.",
+    "sha256": "Digest of this row.",
+}

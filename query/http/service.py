@@ -1,0 +1,136 @@
+"""What all requests share: who asks, a reader within its scope, time limits, the record of the read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TypeVar
+from uuid import uuid4
+
+import anyio
+import anyio.to_thread
+from anyio.lowlevel import RunVar
+from starlette.requests import HTTPConnection
+
+from query.access.errors import Forbidden, SignInFailed
+from query.access.personal import PersonalData
+from query.access.recording import AccessCode, Caller, Read, Recorder
+from query.access.scoped_reader import ScopedReader
+from query.access.token import Token
+from query.access.verifier import TokenVerifier
+from query.http.problems import not_signed_in
+from query.http.readers import Readers
+from query.settings import HttpSettings
+from schemas.catalogue import Catalogue
+
+_T = TypeVar("_T")
+
+#: What a request id may look like that a caller brings along.
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_MOST_TEXT = 200
+#: Reads at once; a limiter belongs to the event loop in which it is used.
+_LIMITER: RunVar[anyio.CapacityLimiter] = RunVar("readers")
+
+
+class ReadService:
+    """Everything that answers reads over HTTP.
+
+    Attributes:
+        catalogue: The event codes.
+        settings: Limits.
+        tails: Live tails now.
+        stopping: Set when the server is about to stop, so that tails end.
+    """
+
+    def __init__(
+        self,
+        readers: Readers,
+        verifier: TokenVerifier,
+        catalogue: Catalogue,
+        settings: HttpSettings,
+        recorder: Recorder,
+    ) -> None:
+        """Put the parts together; all of them are closed by the caller."""
+        self.catalogue, self.settings = catalogue, settings
+        self._readers, self._verifier, self._recorder = readers, verifier, recorder
+        self._personal = PersonalData.of(catalogue)
+        self.tails = 0
+        self.stopping = False
+
+    async def sign_in(self, secret: str, caller: Caller) -> Token:
+        """Return the token of a secret; a failure is recorded.
+
+        Raises:
+            Problem: There is no secret.
+            SignInFailed: It opens nothing.
+            TokenStoreUnavailable: The database gives no answer.
+        """
+        if not secret:
+            raise not_signed_in("send a token: Authorization: Bearer …")
+        try:
+            return await self.in_thread(lambda: self._verifier.verify(secret))
+        except SignInFailed as error:
+            self._recorder.sign_in_failed(caller, error.reason, error.token_id)
+            raise
+
+    async def read(self, token: Token, run: Callable[[ScopedReader], _T]) -> _T:
+        """Run a read within the scope of a token, on a thread.
+
+        Raises:
+            QueryError: The read failed.
+            AccessError: The token does not allow it.
+        """
+
+        def scoped() -> _T:
+            with self._readers.lent() as reader:
+                return run(ScopedReader(reader, token, self.catalogue, self._personal))
+
+        return await self.in_thread(scoped)
+
+    async def in_thread(self, run: Callable[[], _T]) -> _T:
+        """Run something that waits; only so many at once."""
+        try:
+            limiter = _LIMITER.get()
+        except LookupError:
+            limiter = anyio.CapacityLimiter(self.settings.readers)
+            _LIMITER.set(limiter)
+        # A request that is given up does not wait for its statement, which the database ends by its own limit.
+        return await anyio.to_thread.run_sync(run, abandon_on_cancel=True, limiter=limiter)
+
+    @property
+    def room_for_tail(self) -> bool:
+        """Whether one more live tail may begin."""
+        return self.tails < self.settings.tails
+
+    def record(self, read: Read) -> None:
+        """Record a read."""
+        self._recorder.read(read)
+
+    def record_denied(self, token: Token, caller: Caller, resource: str, error: Forbidden) -> None:
+        """Record a read that was refused."""
+        code: AccessCode = "access.denied"
+        self._recorder.read(Read(code, token, caller, resource, reason=str(error)))
+
+
+def caller_of(connection: HTTPConnection, request_id: str) -> Caller:
+    """Return who calls, as far as the connection and its headers tell."""
+    headers = connection.headers
+    return Caller(
+        request_id,
+        ip=connection.client.host if connection.client else "",
+        user_agent=headers.get("user-agent", "")[:_MOST_TEXT],
+        purpose=headers.get("x-audit-purpose", "")[:_MOST_TEXT],
+        ticket=headers.get("x-audit-ticket", "")[:_MOST_TEXT],
+    )
+
+
+def request_id_of(connection: HTTPConnection) -> str:
+    """Return the id that the caller gave the request, a new one when it gave none of a usable form."""
+    given = connection.headers.get("x-request-id", "")
+    return given if REQUEST_ID.fullmatch(given) else str(uuid4())
+
+
+def bearer(connection: HTTPConnection) -> str:
+    """Return the secret of the Authorization header, ``""`` without one."""
+    scheme, _, secret = connection.headers.get("authorization", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else ""
