@@ -178,6 +178,7 @@ def _states() -> Iterator[Filter]:
     yield _exact("run", "run_id", "Run of a campaign or scenario.", "run_id")
     yield _choice("run_state", "run_state", "Phase of a run.")
     yield _exact("run_object", "run_object_id", "Object that ran.", "run_object_id")
+    yield _exact("run_object_type", "run_object_type", "Type of the object that ran.", expected=_TEXT)
     yield _exact("task", "task_id", "Background task.", "task_id")
     yield Filter("task_type", "Type of a task; a trailing * stands for any ending.", _TEXT, kind.code("task_type"))
     yield _choice("task_status", "task_status", "State of a task.")
