@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
 
 import pyarrow as pa
 
 from schemas.columns import Column
-from sinks.checks import Checks
+from sinks.checks import MANIFEST_TYPES, Checks
 from sinks.clickhouse_errors import UnknownRefusal
 from sinks.connection import QUORUM_SETTINGS, SEQUENTIAL_SETTINGS, Connections
 from sinks.delivery import Delivery
@@ -58,6 +59,7 @@ class ClickHouseStore:
                 block,
                 token,
                 query_id=f"{query_prefix(range_)}{table}:{uuid4()}",
+                types=_types(table),
                 extra=QUORUM_SETTINGS if self._is_replicated() else None,
             )
         except UnknownRefusal as error:
@@ -128,6 +130,7 @@ class ClickHouseStore:
             insertable(ACTORS, cards),
             "",
             query_id=f"auditstream:actors:{uuid4()}",
+            types=_types(ACTORS),
             extra={"insert_deduplicate": 0},
         )
 
@@ -163,6 +166,11 @@ class ClickHouseStore:
             self._unknown += 1
             if self._unknown >= UNKNOWN_LIMIT:
                 raise SinkStopped(f"{self._unknown} times in succession: {error}", code=error.code) from error
+
+
+@cache
+def _types(table: str) -> Mapping[str, str]:
+    return MANIFEST_TYPES if table == MANIFESTS else {c.name: c.clickhouse_type for c in COLUMNS[table]()}
 
 
 def _names(columns: Sequence[Column]) -> str:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from queue import Empty, LifoQueue
-from typing import Any
+from typing import Any, BinaryIO, cast
 from uuid import uuid4
 
 import clickhouse_connect
@@ -20,6 +20,7 @@ from clickhouse_connect.driver.httpclient import HttpClient
 
 from sinks.clickhouse_errors import sink_error
 from sinks.errors import SinkError, SinkStopped, SinkUnavailable
+from sinks.native import encode
 from sinks.settings import ClickHouseSettings
 
 #: Settings of every insert. Constant, because a block that is cut in another way on a repetition is another block.
@@ -44,6 +45,8 @@ READ_SETTINGS: Mapping[str, str | int] = {
 QUORUM_SETTINGS: Mapping[str, str | int] = {"insert_quorum": "auto", "insert_quorum_parallel": 0}
 SEQUENTIAL_SETTINGS: Mapping[str, str | int] = {"select_sequential_consistency": 1}
 
+Buffer = bytes | memoryview
+
 
 class Connections:
     """A pool of connections; every statement has one for itself, so that any thread may ask.
@@ -56,18 +59,28 @@ class Connections:
         self.in_process = settings.interface == "chdb"
         self._idle: LifoQueue[Client] = LifoQueue()
         self._closed = False
-        self._compression = None if self.in_process or _is_loopback(settings.host) else pa.Codec("lz4")
+        #: Name of the compression of what is sent; to this machine, copying is cheaper than compressing.
+        self.compression = None if self.in_process or _is_loopback(settings.host) else "lz4"
 
     def insert(
-        self, table: str, block: pa.Table, token: str, *, query_id: str, extra: Mapping[str, str | int] | None = None
+        self,
+        table: str,
+        block: pa.Table,
+        token: str,
+        *,
+        query_id: str,
+        types: Mapping[str, str] | None = None,
+        extra: Mapping[str, str | int] | None = None,
     ) -> None:
         """Insert one block.
 
         Args:
             table: Qualified name of the table.
-            block: Rows in one chunk.
+            block: At least one row, in one chunk.
             token: Deduplication token, empty for a table that does not deduplicate.
             query_id: Id by which the statement can be found and ended.
+            types: ClickHouse type by column name; the block is sent in Native format, without the columns whose every
+                value is the default of their type. Without them it is sent in Arrow format, which costs more.
             extra: Further settings.
 
         Raises:
@@ -81,18 +94,18 @@ class Connections:
         if token:
             settings["insert_deduplication_token"] = token
         settings |= {} if self.in_process else {"wait_end_of_query": 1, "query_id": query_id}
-        # A file object, because the library sends a body of bytes a second time when the connection is reset.
-        body = io.BytesIO(self._stream(block))
+        native = encode(block, types) if types else None
+        names = native.names if native else block.column_names
+        body = _Body(native.buffers() if native else iter((_arrow_stream(block),)), self.compression)
         with self._client(self.settings.insert_timeout_s) as client:
-            client.raw_insert(table, block.column_names, body, settings=settings, fmt="ArrowStream")
-
-    def _stream(self, block: pa.Table) -> bytes:
-        sink = io.BytesIO()
-        with pa.ipc.new_stream(
-            sink, block.schema, options=pa.ipc.IpcWriteOptions(compression=self._compression)
-        ) as writer:
-            writer.write_table(block)
-        return sink.getvalue()
+            client.raw_insert(
+                table,
+                names,
+                cast("BinaryIO", body),
+                settings=settings,
+                fmt="Native" if native else "ArrowStream",
+                compression=self.compression,
+            )
 
     def read(
         self, sql: str, parameters: Mapping[str, Any] | None = None, *, extra: Mapping[str, str | int] | None = None
@@ -198,6 +211,55 @@ class Connections:
             compress=False,
             dedicated_pool=True,
         )
+
+
+class _Body:
+    """The body of an insert, read buffer by buffer, whatever their size.
+
+    It is a file, as the library sends a body of bytes a second time when the connection is reset; and it can be read
+    from its start again, as another attempt to connect must not send the rest of it.
+
+    Args:
+        buffers: The bytes.
+        compression: Name of a compression, None for none.
+    """
+
+    def __init__(self, buffers: Iterator[Buffer], compression: str | None) -> None:
+        self._buffers = tuple(buffers) if compression is None else (_compressed(buffers, compression),)
+        self._next = 0
+
+    def read(self, _size: int = -1) -> Buffer:
+        """Return the next buffer that is not empty, or an empty one at the end."""
+        for buffer in self._buffers[self._next :]:
+            self._next += 1
+            if len(buffer):
+                return buffer
+        return b""
+
+    def tell(self) -> int:
+        """Return how many buffers were read."""
+        return self._next
+
+    def seek(self, position: int) -> int:
+        """Read on after a number of buffers."""
+        self._next = position
+        return position
+
+
+def _compressed(buffers: Iterator[Buffer], compression: str) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, compression) as stream:
+        for buffer in buffers:
+            stream.write(buffer)
+    packed: bytes = sink.getvalue().to_pybytes()
+    return packed
+
+
+def _arrow_stream(block: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, block.schema) as writer:
+        writer.write_table(block)
+    return sink.getvalue()
 
 
 def translate(error: ClickHouseError) -> SinkError:

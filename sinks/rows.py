@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,7 @@ MAX_BLOCK_BYTES = 256 * 1024 * 1024
 Offsets = npt.NDArray[np.int64]
 
 
+@cache
 def schema_of(table: str) -> pa.Schema:
     """Return the Arrow schema of rows for a table, text columns undictionaried, raw bytes as binary."""
     return pa.schema([(c.name, _arrow_type(table, c)) for c in COLUMNS[table]()])
@@ -54,7 +56,8 @@ def insertable(table: str, rows: pa.Table) -> pa.Table:
         ValueError: A column is missing or of another type, or the block is too large to stay whole.
     """
     schema = schema_of(table)
-    missing = [name for name in schema.names if name not in rows.column_names]
+    present = set(rows.column_names)
+    missing = [name for name in schema.names if name not in present]
     if missing:
         raise ValueError(f"rows for {table} lack the columns {', '.join(missing)}")
     arrays = [_sendable(flatten(rows[field.name]), field) for field in schema]
