@@ -16,6 +16,7 @@ from auditstream.setting_sources import CONFIG_VARIABLE, Given, from_environment
 from consumers.settings import EnrichSettings, ValidateSettings, WorkerSettings
 from producers.settings import ProducerSettings
 from query.exports.settings import ExportSettings
+from query.settings import AccessSettings, HttpSettings
 from schemas.settings import CatalogueSettings, KafkaSettings, RegistrySettings
 from sinks.settings import ClickHouseSettings, RetentionSettings
 
@@ -48,6 +49,8 @@ class Settings(BaseModel):
     validate_: ValidateSettings = Field(default_factory=ValidateSettings, alias="validate")
     enrich: EnrichSettings = Field(default_factory=EnrichSettings)
     export: ExportSettings = Field(default_factory=ExportSettings)
+    http: HttpSettings = Field(default_factory=HttpSettings)
+    access: AccessSettings = Field(default_factory=AccessSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
 

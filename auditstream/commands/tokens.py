@@ -1,0 +1,123 @@
+"""``auditstream tokens``: who may read over HTTP."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from auditstream.output import format_option, print_rows
+from auditstream.settings import load_settings
+from query.access import ROLES, AccessError, Scope, Token, TokenInvalid, TokenStore
+from query.filters import enum_values
+from sinks.connection import Connections
+
+_COLUMNS = ("token_id", "name", "role", "state", "scope", "expires_at", "last_used_at", "created_at", "created_by")
+
+
+@click.group()
+def tokens() -> None:
+    """Make, list and revoke the tokens by which the log is read over HTTP."""
+
+
+@tokens.command(epilog="Example: auditstream tokens create 'support desk' --role auditor --tenant acme --days 90")
+@click.argument("name")
+@click.option("--role", type=click.Choice(list(ROLES)), required=True, help="What it may do.")
+@click.option("--tenant", "tenants", multiple=True, help="Tenant that it reaches; repeat for several.")
+@click.option("--all-tenants", is_flag=True, help="It reaches every tenant.")
+@click.option("--project", "projects", multiple=True, help="Only this project, by id or slug.")
+@click.option("--product", "products", multiple=True, help="Only this product.")
+@click.option(
+    "--kind", "kinds", multiple=True, type=click.Choice(enum_values("record_kind")), help="Only this kind of record."
+)
+@click.option("--actor-id", default="", help="Only what this actor did; needs exactly one --tenant.")
+@click.option("--days", type=click.IntRange(min=1, max=36_500), help="Days until it expires.  [default: never]")
+@click.option(
+    "--secret-stdin", is_flag=True, help="Take the secret from standard input: for callers that cannot be changed."
+)
+def create(
+    name: str,
+    role: str,
+    tenants: tuple[str, ...],
+    *,
+    all_tenants: bool,
+    projects: tuple[str, ...],
+    products: tuple[str, ...],
+    kinds: tuple[str, ...],
+    actor_id: str,
+    days: int | None,
+    secret_stdin: bool,
+) -> None:
+    """Make a token and print its secret, which is shown this once and kept nowhere.
+
+    NAME says what the token is for. Without --tenant, --all-tenants has to be given.
+    """
+    if bool(tenants) == all_tenants:
+        raise click.UsageError("give --tenant at least once, or --all-tenants")
+    secret = sys.stdin.readline().strip() if secret_stdin else None
+    expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
+    with _store() as store:
+        scope = Scope(tenants, projects, products, kinds, actor_id)
+        token, shown = store.create(
+            name, role, scope, expires_at=expires_at, created_by=getpass.getuser(), secret=secret
+        )
+    click.echo(f"{token.token_id}: {token.role}, {_scope_text(scope)}", err=True)
+    if secret is None:
+        click.echo("the secret, shown this once:", err=True)
+        click.echo(shown)
+
+
+@tokens.command("list", epilog="Example: auditstream tokens list --format json")
+@format_option
+def list_tokens(*, fmt: str) -> None:
+    """List all tokens, those made last first; secrets are not kept and cannot be listed."""
+    with _store() as store:
+        print_rows([_row(token) for token in store.tokens()], _COLUMNS, fmt)
+
+
+@tokens.command(epilog="Example: auditstream tokens revoke tok_k7m2n9p4qx")
+@click.argument("token_id")
+def revoke(token_id: str) -> None:
+    """Revoke a token; running servers see it within access.cache_s seconds."""
+    with _store() as store:
+        token = store.revoke(token_id)
+    click.echo(f"{token.token_id} ({token.name}) is revoked", err=True)
+
+
+@contextmanager
+def _store() -> Iterator[TokenStore]:
+    connections = Connections(load_settings().clickhouse)
+    try:
+        yield TokenStore(connections)
+    except AccessError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2 if isinstance(error, TokenInvalid) else 1)
+    finally:
+        connections.close()
+
+
+def _row(token: Token) -> dict[str, object]:
+    row = {name: getattr(token, name, None) for name in _COLUMNS}
+    return {**row, "state": _state(token), "scope": _scope_text(token.scope)}
+
+
+def _state(token: Token) -> str:
+    if token.revoked_at is not None:
+        return "revoked"
+    expired = token.expires_at is not None and token.expires_at <= datetime.now(UTC)
+    return "expired" if expired else "valid"
+
+
+def _scope_text(scope: Scope) -> str:
+    parts = {
+        "tenant": scope.tenants,
+        "project": scope.projects,
+        "product": scope.products,
+        "kind": scope.record_kinds,
+        "actor": (scope.actor_id,) if scope.actor_id else (),
+    }
+    return "; ".join(f"{name} {', '.join(values)}" for name, values in parts.items() if values) or "everything"
