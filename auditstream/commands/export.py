@@ -157,6 +157,11 @@ def _deliver(jobs: ExportJobs, job: Job, output: str | None, by: Requester) -> N
                 sys.stdout.buffer.flush()
                 return
             path = Path(output) / job.file_name if output.endswith("/") or Path(output).is_dir() else Path(output)
+            if path.exists() and not path.is_file():
+                # A device or a pipe must not be replaced by a file of its name, nor get one beside it.
+                with path.open("wb") as pipe:
+                    shutil.copyfileobj(download.file, pipe)
+                return
             _place(path, lambda file: shutil.copyfileobj(download.file, file))
         manifest = to_bytes({**(job.manifest or {}), "file": path.name})
         _place(path.with_name(f"{path.name}.manifest.json"), lambda file: file.write(manifest))
@@ -165,8 +170,9 @@ def _deliver(jobs: ExportJobs, job: Job, output: str | None, by: Requester) -> N
     _tell(str(path))
 
 
-def _place(path: Path, fill: Callable[[Any], object]) -> None:
-    """Write a file that is there whole or not at all."""
+def _place(given: Path, fill: Callable[[Any], object]) -> None:
+    """Write a file that is there whole or not at all; what a link points to is written, the link stays."""
+    path = given.resolve()
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -17,6 +17,8 @@ from query.question import Question
 _PLACE = ("kafka_topic_id", "kafka_partition", "kafka_offset")
 #: Rows that a window of time should hold, and how much wider or narrower the next one may be.
 _WINDOW_ROWS = 50_000
+#: Rows after which a window is left for a narrower one.
+_CROWDED_ROWS = 200_000
 _WIDER, _NARROWER = 8, 4
 _FIRST_WINDOW_MICROS = 24 * 3_600_000_000
 
@@ -117,20 +119,33 @@ class Selection:
         ends = self._ends()
         if ends is None:
             return
-        edge, last = map(micros, ends)
-        step, sign = _FIRST_WINDOW_MICROS, -1 if self.question.descending else 1
+        sign, seen = -1 if self.question.descending else 1, _Edge()
+        (edge, last), step = map(micros, ends), _FIRST_WINDOW_MICROS
         near: datetime | None = None
-        while (last - (edge + sign * step)) * sign > 0:
-            edge += sign * step
-            far = from_micros(edge)
-            rows = self.rows
-            yield from self._window(near, far)
-            near, step = far, _next_step(step, self.rows - rows)
-        yield from self._window(near, None)
+        while True:
+            far, rows = edge + sign * step, self.rows
+            is_last = (last - far) * sign <= 0
+            yield from self._window(near, None if is_last else from_micros(far), seen)
+            if self.rows - rows >= _CROWDED_ROWS and seen.moment is not None:
+                # It holds more than was guessed: go on in narrower ones from the time of the row that was reached.
+                edge, step = micros(seen.moment), max(1, step // _NARROWER)
+                near = from_micros(edge + 1) if self.question.descending else seen.moment
+            elif is_last:
+                return
+            else:
+                edge, near, step = far, from_micros(far), _next_step(step, self.rows - rows)
 
-    def _window(self, near: datetime | None, far: datetime | None) -> Iterator[list[Row]]:
+    def _window(self, near: datetime | None, far: datetime | None, seen: _Edge) -> Iterator[list[Row]]:
+        """Walk one window without the rows seen before, until it turns out to be crowded."""
         first, end = (far, near) if self.question.descending else (near, far)
-        return self._walk(_between(self.question, first, end), self.fields)
+        left = _CROWDED_ROWS
+        for rows in self._walk(_between(self.question, first, end), [*self.fields, "occurred_at", *_PLACE]):
+            new = [row for row in rows if not seen.has(row)]
+            seen.take(rows)
+            yield new
+            left -= len(new)
+            if left <= 0:
+                return
 
     def _ends(self) -> tuple[datetime, datetime] | None:
         """Return the times of the first and the last row in the order of the question, None without rows."""
@@ -145,13 +160,13 @@ class Selection:
 
 @dataclass(slots=True)
 class _Edge:
-    """Where the newest rows begin: the time of the oldest of them, and which rows of just that time belong to them."""
+    """Where rows that were read in order of time end: the time of the last, and which rows of just that time it were."""
 
     moment: datetime | None = None
     places: set[tuple[Any, ...]] = field(default_factory=set)
 
     def take(self, rows: Sequence[Row]) -> None:
-        """Take further rows, newest first."""
+        """Take further rows in order of time."""
         for row in rows:
             if row["occurred_at"] != self.moment:
                 self.moment = row["occurred_at"]
@@ -159,8 +174,12 @@ class _Edge:
             self.places.add(_place(row))
 
     def holds(self, row: Row) -> bool:
-        """Return whether a row is one of the newest."""
+        """Return whether a row lies before the edge, or is one of those at the edge."""
         return row["occurred_at"] != self.moment or _place(row) in self.places
+
+    def has(self, row: Row) -> bool:
+        """Return whether a row is one of those at the edge."""
+        return row["occurred_at"] == self.moment and _place(row) in self.places
 
 
 def _place(row: Row) -> tuple[Any, ...]:

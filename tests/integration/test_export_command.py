@@ -124,6 +124,35 @@ def test_without_output_the_file_stays_where_exports_are_kept(folder: Path) -> N
     assert line["downloads"] == 0
 
 
+def test_a_terminal_sees_progress_and_standard_output_only_the_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["--full", "--columns", "kafka_offset", "--output", "-"]
+    plain = run(*arguments)
+    assert "exporting" not in plain.stderr
+    monkeypatch.setenv("FORCE_COLOR", "1")  # by which rich takes the stream for a terminal
+    shown = run(*arguments)
+    assert "exporting" in shown.stderr
+    assert shown.stdout == plain.stdout
+
+
+def test_a_device_is_written_to_and_not_replaced(folder: Path) -> None:
+    assert run("--output", "/dev/null").exit_code == 0
+    assert Path("/dev/null").is_char_device()
+    full = run("--output", "/dev/full")
+    assert (full.exit_code, "/dev/full cannot be written" in full.stderr) == (1, True)
+    assert Path("/dev/full").is_char_device()
+
+
+def test_a_link_stays_a_link(folder: Path) -> None:
+    (folder / "b.csv").write_text("old")
+    (folder / "a.csv").symlink_to(folder / "b.csv")
+    assert run("--output", f"{folder}/a.csv").exit_code == 0
+    assert (folder / "a.csv").is_symlink()
+    assert len(rows((folder / "b.csv").read_bytes())) == 4
+    assert (folder / "a.csv.manifest.json").is_file()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

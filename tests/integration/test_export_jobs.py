@@ -178,6 +178,22 @@ def test_a_full_export_repeats_and_skips_nothing_while_rows_arrive(log: Log, des
     assert times == sorted(times, reverse=descending)
 
 
+@pytest.mark.parametrize("descending", [True, False])
+@pytest.mark.parametrize("sizes", [(4, 8), (2, 1), (1000, 5)])
+def test_windows_of_any_width_join_without_gap_or_repetition(
+    log: Log, desk: Desk, monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, int], descending: bool
+) -> None:
+    for name, size in zip(("_WINDOW_ROWS", "_CROWDED_ROWS"), sizes, strict=True):
+        monkeypatch.setattr(f"query.exports.selection.{name}", size)
+    store(log, 40)
+    question = asked(descending=descending)
+    job = desk.jobs.make(request(question, columns=("kafka_offset", "occurred_at"), full=True), log.reader)
+    rows = lines(desk.content(job))
+    assert sorted(row["kafka_offset"] for row in rows) == list(range(40))
+    times = [row["occurred_at"] for row in rows]
+    assert times == sorted(times, reverse=descending)
+
+
 def test_the_manifest_proves_the_file_and_says_what_was_asked(log: Log, desk: Desk) -> None:
     store(log, 5)
     question = Question(parse("tenant:acme since:1969-12-31T23:00"), zone=ZoneInfo("Asia/Tokyo"), now=NOW)
