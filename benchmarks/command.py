@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks import machine, report, run
 from benchmarks.ground import Ground
 from benchmarks.plan import BATCH_ROWS, FULL, PARTITIONS, SHORT, TRIAL
-from benchmarks.stages import run_staged, table
+from benchmarks.profiling import run_staged, table
 
 _PLANS = {"short": SHORT, "full": FULL, "trial": TRIAL}
 #: What a test of ours reads from the environment; everything else named AUDITSTREAM_ would change what is measured.

@@ -18,7 +18,6 @@ from sinks.connection import Connections
 from sinks.settings import ClickHouseSettings
 
 RATE = 5_000
-PARTITIONS = (12, 100)
 _SAMPLE_EVERY = 50
 _TICK_S = 0.01
 _ASK_EVERY_S = 0.1
@@ -111,7 +110,8 @@ def parts(connections: Connections, database: str) -> dict[str, int]:
 def measure(ground: Ground, plan: Plan) -> dict[str, object]:
     """Measure with few partitions and with many."""
     return {
-        f"{partitions}_partitions": with_partitions(ground, partitions, plan.latency_s) for partitions in PARTITIONS
+        f"{partitions}_partitions": with_partitions(ground, partitions, plan.latency_s)
+        for partitions in plan.latency_partitions
     }
 
 

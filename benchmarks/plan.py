@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PARTITIONS = 4
+#: Two, so that a full batch of each is stored soon and two workers have one each.
+PARTITIONS = 2
 #: Rows of one block in every comparison; the worker's own default.
 BATCH_ROWS = 50_000
 
@@ -23,7 +24,9 @@ class Plan:
         served_rounds: Repetitions of that.
         catch_up_events: Events of the backlog whose rate and memory are watched; 0 takes the served run for it.
         memory_bytes: Bytes of messages of each size in the memory runs.
+        many_partition_events: Events of the memory run with 200 partitions.
         latency_s: Seconds of load in each latency run.
+        latency_partitions: Partitions of each latency run.
         submits: Events that a producer submits.
         starts: Starts of a worker that are timed.
         rivals: Whether other tools run beside ours.
@@ -38,7 +41,9 @@ class Plan:
     served_rounds: int
     catch_up_events: int
     memory_bytes: int
+    many_partition_events: int
     latency_s: float
+    latency_partitions: tuple[int, ...]
     submits: int
     starts: int
     rivals: bool
@@ -53,8 +58,10 @@ SHORT = Plan(
     served_events=2 * PARTITIONS * BATCH_ROWS,
     served_rounds=1,
     catch_up_events=0,
-    memory_bytes=100 << 20,
+    memory_bytes=64 << 20,
+    many_partition_events=20_000,
     latency_s=12.0,
+    latency_partitions=(12,),
     submits=30_000,
     starts=2,
     rivals=False,
@@ -63,13 +70,15 @@ FULL = Plan(
     name="full",
     distinct_events=400_000,
     rounds=5,
-    race_events=4 * PARTITIONS * BATCH_ROWS,
+    race_events=8 * PARTITIONS * BATCH_ROWS,
     plain_events=2 * BATCH_ROWS,
-    served_events=4 * PARTITIONS * BATCH_ROWS,
+    served_events=8 * PARTITIONS * BATCH_ROWS,
     served_rounds=3,
     catch_up_events=5_000_000,
     memory_bytes=400 << 20,
+    many_partition_events=400_000,
     latency_s=60.0,
+    latency_partitions=(12, 100),
     submits=200_000,
     starts=5,
     rivals=True,
@@ -85,7 +94,9 @@ TRIAL = Plan(
     served_rounds=1,
     catch_up_events=0,
     memory_bytes=10 << 20,
+    many_partition_events=2_000,
     latency_s=4.0,
+    latency_partitions=(12,),
     submits=3_000,
     starts=1,
     rivals=False,

@@ -11,8 +11,8 @@ from typing import Any
 from benchmarks import latency, machine, memory, rivals, served, startup, submitting
 from benchmarks.ground import Ground
 from benchmarks.plan import BATCH_ROWS, PARTITIONS, Plan
+from benchmarks.profiling import run_staged
 from benchmarks.race import Race
-from benchmarks.stages import run_staged
 
 RESULTS = Path(__file__).resolve().parent / "results"
 

@@ -78,7 +78,9 @@ class Stopwatch:
                 owner = getattr(owner, part)
             function = getattr(owner, name)
         except AttributeError:
-            raise StageMissing(f"{module}.{path} does not exist any more: say what does the stage {stage} now") from None
+            raise StageMissing(
+                f"{module}.{path} does not exist any more: say what does the stage {stage} now"
+            ) from None
         setattr(owner, name, self._timed(stage, function))
         return functools.partial(setattr, owner, name, function)
 
