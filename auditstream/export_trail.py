@@ -78,7 +78,7 @@ def audit_event(job: Job, entry: Entry, tenant: str) -> AuditEvent:
 
 def _block(job: Job, entry: Entry) -> Export:
     asked = job.request.to_data()
-    params = {name: asked[name] for name in asked if name not in ("filter", "requester", "format")}
+    params = {name: asked[name] for name in asked if name not in ("filter", "filter_tree", "requester", "format")}
     made = job.manifest or {}
     return Export(
         export_id=job.id,

@@ -160,14 +160,22 @@ class ExportJobs:
         return [self._current(job) for job in self._ledger.jobs()]
 
     def expire(self) -> list[Job]:
-        """Remove what has to go: files whose time is over, and what killed processes left.
+        """Remove what has to go: files whose time is over, records older than theirs, what killed processes left.
 
         Returns:
             The exports that this call expired, or found to be interrupted.
         """
-        limit = self._now() - timedelta(seconds=self._settings.expire_after_s)
-        self._storage.remove_partial(limit.timestamp())
-        return [after for job in self._ledger.jobs() if (after := self._current(job)) is not job]
+        now = self._now()
+        self._storage.remove_partial((now - timedelta(seconds=self._settings.expire_after_s)).timestamp())
+        changed = []
+        for job in self._ledger.jobs():
+            after = self._current(job)
+            if after is not job:
+                changed.append(after)
+            elif job.state != "pending" and now - job.created_at >= timedelta(days=self._settings.record_days):
+                self._storage.remove(f"{_path(job)}.manifest.json")
+                self._ledger.remove(job.id)
+        return changed
 
     @contextmanager
     def download(self, job_id: str, requester: Requester) -> Iterator[Download]:
@@ -227,9 +235,9 @@ class ExportJobs:
         """Return an export as it is now, after noting what the clock did to it."""
         now = self._now()
         if job.state_at(now) == "expired" and job.state == "ready":
-            gone = self._storage.remove(_path(job))
-            # Of several processes the one that removed the file tells.
-            return self._note(job, Entry("expired", now)) if gone else self._seen(job, Entry("expired", now))
+            # In this order a process that is killed in between leaves no file that nobody removes.
+            self._storage.remove(_path(job))
+            return self._note(job, Entry("expired", now))
         since = job.entries[-1].at
         if job.state == "pending" and now - since >= timedelta(seconds=self._settings.expire_after_s):
             return self._note(job, Entry("error", now, data={"problem": "it was interrupted and never finished"}))

@@ -14,11 +14,15 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+import structlog
+
 from query.exports.errors import JobUnknown, StorageUnusable
 from query.exports.job import RANKS, Entry, Job
 from query.exports.request import ExportRequest, Requester
 from query.exports.storage import Storage
 from query.period import micros
+
+_log = structlog.get_logger("query.exports")
 
 _FOLDER = "records"
 _REQUEST = "request.json"
@@ -55,26 +59,36 @@ class Ledger:
             canonical = str(uuid.UUID(job_id))
         except ValueError:
             raise JobUnknown(job_id) from None
-        found = self._jobs(f"{_FOLDER}/{canonical}")
+        found = self._files(f"{_FOLDER}/{canonical}")
         if canonical not in found:
             raise JobUnknown(job_id)
-        return found[canonical]
+        return self._job(canonical, found[canonical])
 
     def jobs(self) -> list[Job]:
-        """Return every export, the newest first.
+        """Return every export, the newest first; a damaged record is logged and harms no other.
 
         Raises:
-            StorageUnusable: A record cannot be read.
+            StorageUnusable: The records cannot be read.
         """
-        return sorted(self._jobs(_FOLDER).values(), key=lambda job: (job.created_at, job.id), reverse=True)
+        found = []
+        for job_id, files in self._files(_FOLDER).items():
+            try:
+                found.append(self._job(job_id, files))
+            except StorageUnusable as error:
+                _log.error("record of an export is damaged", export_id=job_id, reason=str(error))
+        return sorted(found, key=lambda job: (job.created_at, job.id), reverse=True)
 
-    def _jobs(self, folder: str) -> dict[str, Job]:
+    def remove(self, job_id: str) -> None:
+        """Remove the record of an export."""
+        self._storage.remove_folder(f"{_FOLDER}/{job_id}")
+
+    def _files(self, folder: str) -> dict[str, dict[str, bytes]]:
         files: dict[str, dict[str, bytes]] = {}
         for path, content in self._storage.read_folder(folder).items():
             _, job_id, name = path.split("/")
             files.setdefault(job_id, {})[name] = content
         # A request without entry was cut off before it was begun.
-        return {job_id: self._job(job_id, found) for job_id, found in files.items() if _is_begun(found)}
+        return {job_id: found for job_id, found in files.items() if _is_begun(found)}
 
     def _job(self, job_id: str, files: Mapping[str, bytes]) -> Job:
         try:

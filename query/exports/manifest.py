@@ -10,8 +10,7 @@ from typing import Any
 
 from query.exports.columns import ExportColumn
 from query.exports.formats import versions
-from query.exports.request import ExportRequest, Window, format_of
-from query.expression import canonical
+from query.exports.request import ExportRequest, Window, format_of, to_tree
 from query.syntax import to_text
 
 _VERSION = 1
@@ -51,8 +50,8 @@ def facts(request: ExportRequest, rows: int, row_limit: int | None, *, truncated
     asked = request.question
     return {
         "filter": to_text(asked.expression),
-        "since (UTC)": window["since"] or "the beginning",
-        "until (UTC)": window["until"] or "the time of the question",
+        "since (UTC)": window["since"] or "open",
+        "until (UTC)": window["until"] or "open",
         "asked at (UTC)": asked.now.isoformat(),
         "time zone": asked.zone.key,
         "sort": f"{asked.sort}, {'descending' if asked.descending else 'ascending'}",
@@ -92,7 +91,7 @@ def manifest(
         "format_asked": request.format,
         "kind": "full" if request.full else "interactive",
         "filter": to_text(asked.expression),
-        "filter_tree": json.loads(canonical(asked.expression)),
+        "filter_tree": to_tree(asked.expression),
         "window": Window.of(asked).to_data(),
         "asked_at": asked.now.isoformat(),
         "time_zone": asked.zone.key,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, get_args
@@ -10,10 +11,10 @@ from typing import Any, Literal, TypeAlias, get_args
 from query.condition import find_filter
 from query.errors import InvalidFilter, nearest
 from query.exports.errors import InvalidExport
-from query.expression import required_terms
+from query.expression import All, AnyOf, Expression, Not, Term, canonical, required_terms
 from query.period import parse_moment, parse_zone
 from query.question import Question
-from query.syntax import parse, to_text
+from query.syntax import to_text
 
 Format: TypeAlias = Literal["csv", "xlsx", "ndjson", "parquet"]
 
@@ -95,6 +96,7 @@ class ExportRequest:
         asked = self.question
         return {
             "filter": to_text(asked.expression),
+            "filter_tree": to_tree(asked.expression),
             "sort": asked.sort,
             "descending": asked.descending,
             "time_zone": asked.zone.key,
@@ -116,10 +118,10 @@ class ExportRequest:
         Raises:
             KeyError: A value is missing.
             ValueError: A time or zone is wrong.
-            InvalidQuery: The filter is wrong.
+            InvalidQuery: The zone is wrong.
         """
         zone, now = parse_zone(data["time_zone"]), datetime.fromisoformat(data["asked_at"])
-        question = Question(parse(data["filter"]), data["sort"], data["descending"], zone, now)
+        question = Question(from_tree(data["filter_tree"]), data["sort"], data["descending"], zone, now)
         plain = {name: data[name] for name in ("format", "full", "bom", "purpose", "scope", "again_of")}
         return cls(question, Requester(**data["requester"]), columns=tuple(data["columns"]), **plain)
 
@@ -151,6 +153,30 @@ class Window:
             "since": self.since.isoformat() if self.since else None,
             "until": self.until.isoformat() if self.until else None,
         }
+
+
+def to_tree(expression: Expression) -> list[Any]:
+    """Return an expression as JSON data: ``["term", name, value]``, ``["not", part]``, ``["all", …]``, ``["any", …]``."""
+    tree: list[Any] = json.loads(canonical(expression))
+    return tree
+
+
+def from_tree(tree: Sequence[Any]) -> Expression:
+    """Return the expression of ``to_tree``; unlike the text form it has no limit of length.
+
+    Raises:
+        ValueError: The data is no such tree.
+    """
+    match tree:
+        case ["term", str(name), str(value)]:
+            return Term(name, value)
+        case ["not", part]:
+            return Not(from_tree(part))
+        case ["all", *parts]:
+            return All(tuple(map(from_tree, parts)))
+        case ["any", *parts]:
+            return AnyOf(tuple(map(from_tree, parts)))
+    raise ValueError(f"this is no filter: {tree!r}")
 
 
 def _moments(question: Question, name: str) -> list[datetime]:

@@ -27,6 +27,9 @@ class ExportSettings(BaseModel):
     expire_after_s: _Positive = Field(
         86_400, description="Seconds after which the file of an export is removed; its record stays."
     )
+    record_days: _Positive = Field(
+        365, description="Days that the record of an export is kept, for the list and for making it again."
+    )
     interactive_rows: _Positive = Field(
         20_000, description="Rows of an export that is not full: the newest; it is said when there are more."
     )

@@ -90,6 +90,15 @@ class Storage:
                 return False
             return True
 
+    def remove_folder(self, name: str) -> None:
+        """Remove a folder with all its files; one that is not there is well."""
+        with self._translated():
+            try:
+                self._fs.rm(self._path(name), recursive=True)
+            except FileNotFoundError:
+                # Another process removed it: that is what was wanted.
+                return
+
     def read_folder(self, folder: str) -> dict[str, bytes]:
         """Return the contents of all files below a folder by their relative name; empty when it does not exist."""
         with self._translated():

@@ -101,7 +101,8 @@ class XlsxWriter:
         about.set_column(1, 1, 100)
         for number, (name, value) in enumerate(facts.items()):
             about.write_string(number, 0, name, self._bold)
-            about.write_string(number, 1, value, self._text_format(value))
+            text = _cut(value)
+            about.write_string(number, 1, text, self._text_format(text))
         self._book.close()
 
     def close(self) -> None:
@@ -141,10 +142,9 @@ class XlsxWriter:
                 self._text(row, number, nested_text(value))
 
     def _text(self, row: int, number: int, text: str) -> None:
-        if _units(text) > CELL_CHARACTERS:
-            text = _cut(text)
-            self.cells_changed += 1
-        self._sheet.write_string(row, number, text, self._text_format(text))
+        fitting = _cut(text)
+        self.cells_changed += fitting is not text
+        self._sheet.write_string(row, number, fitting, self._text_format(fitting))
 
     def _text_format(self, text: str) -> Format | None:
         return self._quoted if looks_like_formula(text) else None
@@ -180,6 +180,9 @@ def _units(text: str) -> int:
 
 
 def _cut(text: str) -> str:
+    """Return the text itself if a cell holds it, else its beginning with a note of its length."""
+    if _units(text) <= CELL_CHARACTERS:
+        return text
     note = f" … [cut; the whole text has {len(text)} characters]"
     units = text.encode("utf-16-le", "surrogatepass")[: (CELL_CHARACTERS - len(note)) * 2]
     return units.decode("utf-16-le", "ignore") + note

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import orjson
 import pyarrow.parquet as pq
 import pytest
+from structlog.testing import capture_logs
 
 from exports_reader import WatchedReader
 from infrastructure.clickhouse import fresh_database
@@ -35,6 +36,7 @@ from query.exports import (
     StorageUnusable,
 )
 from query.exports.selection import Pages
+from query.expression import All, AnyOf, Not, Term
 from query.question import SortName
 from query_log import NOW, Log, address, asked, at, open_log
 from sinks.settings import ClickHouseSettings
@@ -413,8 +415,37 @@ def test_a_storage_that_cannot_be_used_is_named(tmp_path: Path) -> None:
             ExportJobs(ExportSettings(storage=url))
 
 
-def test_a_damaged_record_is_named(log: Log, desk: Desk) -> None:
-    job = desk.jobs.request(request())
-    (desk.directory / "records" / job.id / "request.json").write_text("{}")
-    with pytest.raises(StorageUnusable, match=job.id):
-        desk.jobs.jobs()
+def test_a_damaged_record_is_told_and_harms_no_other(desk: Desk) -> None:
+    damaged, whole = desk.jobs.request(request()), desk.jobs.request(request())
+    (desk.directory / "records" / damaged.id / "request.json").write_text("{}")
+    with capture_logs() as logs:
+        assert [job.id for job in desk.jobs.jobs()] == [whole.id]
+    assert [line["export_id"] for line in logs] == [damaged.id]
+    with pytest.raises(StorageUnusable, match=damaged.id):
+        desk.jobs.job(damaged.id)
+
+
+def test_a_filter_longer_than_its_text_form_may_be_is_kept_whole(log: Log, desk: Desk) -> None:
+    store(log, 2)
+    long = AnyOf((*(Term("actor_id", f"{n}" * 2000) for n in range(20)), Not(Term("tenant", "x")), All(), AnyOf()))
+    job = desk.jobs.make(request(Question(long, now=NOW), "xlsx"), log.reader)
+    again = desk.jobs.repeat(job.id, ANN)
+    assert desk.jobs.job(again.id).request.question == job.request.question == Question(long, now=NOW)
+
+
+def test_a_record_is_removed_with_its_manifest_when_its_days_are_over(log: Log, desk: Desk) -> None:
+    job = desk.jobs.make(request(), log.reader)
+    desk.clock.now += timedelta(days=desk.settings.record_days - 1)
+    assert [j.id for j in desk.jobs.expire()] == [job.id]
+    assert desk.stored() == {f"{job.id}.ndjson.manifest.json"}
+    desk.clock.now += timedelta(days=1)
+    assert desk.jobs.expire() == []
+    assert (desk.jobs.jobs(), desk.stored()) == ([], set())
+
+
+def test_a_file_that_somebody_else_removed_expires_all_the_same(log: Log, desk: Desk) -> None:
+    job = desk.jobs.make(request(), log.reader)
+    (desk.directory / "files" / f"{job.id}.ndjson").unlink()
+    desk.clock.now += timedelta(days=1)
+    assert [j.state for j in desk.jobs.expire()] == ["expired"]
+    assert desk.jobs.expire() == []
