@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from consumers.decode.columns import compiled_functions
 from consumers.decode.kernel import build
 from consumers.decode.machine import Machine, Span
 from consumers.decode.settle import build_settle
@@ -89,13 +90,19 @@ def _prepare_once(checked: bool) -> Preparation:
     settle(machine._replace(strips=Span(0, 0)), machine.strips, machine.strips)
     # A worker that decodes also digests; it shall wait for compilers once, and before it holds partitions.
     digests_compiled = False if checked else digest.prepare()
+    _look_once()
     done = Preparation(_misses() > before or digests_compiled, time.monotonic() - started)
     _log.info("decoder.ready", checked=checked, compiled=done.compiled, seconds=round(done.seconds, 2))
     return done
 
 
+def _look_once() -> None:
+    for look in compiled_functions():
+        look(0, 0, 0, 0, 0)  # at no text
+
+
 def _misses() -> int:
-    dispatchers: tuple[Any, Any] = (_function(), _settling())
+    dispatchers: tuple[Any, ...] = (_function(), _settling(), *compiled_functions())
     return int(sum(sum(d.stats.cache_misses.values()) for d in dispatchers))
 
 

@@ -21,6 +21,7 @@ from consumers.arrays import (
     valid,
 )
 from consumers.batch import Int64s
+from consumers.decode.columns import surely_json
 from consumers.validation.limits import Limit
 from consumers.validation.reasons import Reason, shown
 from consumers.validation.times import in_range, shown_time
@@ -121,6 +122,7 @@ def bad_json(path: str, array: pa.StringArray, cut: Bools) -> Iterator[Finding]:
     begins = offsets[:-1][filled := np.flatnonzero((np.diff(offsets) > 0) & ~cut)]
     candidates = filled[np.isin(data[begins], np.frombuffer(b"{[", np.uint8))]
     body = memoryview(data.data)
+    candidates = candidates[~surely_json(data, offsets, candidates)]
     errors = {r: e for r in candidates.tolist() if (e := _json_error(body[offsets[r] : offsets[r + 1]]))}
     yield Finding(
         Reason.BODY_NOT_JSON,
