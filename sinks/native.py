@@ -21,7 +21,8 @@ import pyarrow.compute as pc
 
 from sinks.clickhouse_errors import RowsRefused
 
-Piece = npt.NDArray[Any] | bytes
+Numbers = npt.NDArray[Any]
+Piece = Numbers | bytes
 
 #: Pieces below this many bytes are sent together, as every write has its price.
 SMALL_BYTES = 1 << 15
@@ -186,7 +187,7 @@ def _low_cardinality(array: pa.Array) -> list[Piece]:
     return [counts, _strings(keys), np.array([len(codes)], "<u8"), codes.astype(_CODE_TYPES[width])]
 
 
-def _used(keys: pa.Array, codes: npt.NDArray[Any]) -> tuple[pa.Array, npt.NDArray[Any]]:
+def _used(keys: pa.Array, codes: Numbers) -> tuple[pa.Array, Numbers]:
     """Drop the keys that no row has, when there may be many: dictionaries grow across batches."""
     if len(keys) <= max(256, len(codes) // 8):
         return keys, codes
@@ -205,24 +206,33 @@ def _strings(array: pa.Array) -> Piece:
     if len(data) == 0:
         return bytes(len(array))
     widths = _varint_widths(lengths)
-    starts = offsets[:-1] - offsets[0] + np.cumsum(widths) - widths
-    out = np.empty(len(data) + int(widths.sum()), np.uint8)
+    starts = offsets[:-1] - offsets[0] + (np.arange(len(lengths)) if widths is None else np.cumsum(widths) - widths)
+    out = np.empty(len(data) + (len(lengths) if widths is None else int(widths.sum())), np.uint8)
     is_text = np.ones(len(out), bool)
-    for place in range(int(widths.max())):
-        rows = slice(None) if place == 0 else np.flatnonzero(widths > place)
-        more = (widths[rows] > place + 1).astype(np.uint8) << 7
-        out[starts[rows] + place] = (lengths[rows] >> 7 * place & 0x7F).astype(np.uint8) | more
-        is_text[starts[rows] + place] = False
+    if widths is None:
+        out[starts], is_text[starts] = lengths, False
+    else:
+        _long_lengths(lengths, starts, widths, out, is_text)
     out[is_text] = data
     return out
 
 
-def _varint_widths(lengths: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    widths = np.ones(len(lengths), np.int64)
+def _long_lengths(lengths: Numbers, starts: Numbers, widths: Numbers, out: Numbers, is_text: Numbers) -> None:
+    for place in range(int(widths.max())):
+        rows = np.flatnonzero(widths > place)
+        more = (widths[rows] > place + 1).astype(np.uint8) << 7
+        out[starts[rows] + place] = (lengths[rows] >> 7 * place & 0x7F).astype(np.uint8) | more
+        is_text[starts[rows] + place] = False
+
+
+def _varint_widths(lengths: Numbers) -> Numbers | None:
+    """Return the bytes that each length takes, None when it is one for all, as it nearly always is."""
     longest = int(lengths.max())
-    for bits in range(7, 35, 7):
-        if longest >> bits:
-            widths += lengths >= 1 << bits
+    if longest < 1 << 7:
+        return None
+    widths = np.ones(len(lengths), np.int64)
+    for bits in range(7, longest.bit_length(), 7):
+        widths += lengths >= 1 << bits
     return widths
 
 
@@ -235,7 +245,7 @@ def _scalars(array: pa.Array, kind: str) -> Piece:
     return _fixed(array) if kind in _RAW else _numbers(array).astype(_NUMBERS[kind], copy=False)
 
 
-def _fixed(array: pa.Array) -> npt.NDArray[Any]:
+def _fixed(array: pa.Array) -> Numbers:
     """Return the values of a column of one width, as numbers or as bytes."""
     if pa.types.is_boolean(array.type):
         return _numbers(array.cast(pa.uint8()))
@@ -246,7 +256,7 @@ def _fixed(array: pa.Array) -> npt.NDArray[Any]:
     return data[array.offset * width : (array.offset + len(array)) * width]
 
 
-def _numbers(array: pa.Array) -> npt.NDArray[Any]:
+def _numbers(array: pa.Array) -> Numbers:
     ticks = pa.types.is_temporal(array.type)
     kind = np.dtype(f"i{array.type.bit_width // 8}" if ticks else array.type.to_pandas_dtype())
     return np.frombuffer(array.buffers()[1] or b"", kind)[array.offset : array.offset + len(array)]
