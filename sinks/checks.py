@@ -127,11 +127,11 @@ class Checks:
 
     def _columns(self, tables: Mapping[str, _Table]) -> list[str]:
         rows = self._connections.rows(
-            "SELECT table, name, type FROM system.columns WHERE database = {database:String}",
+            "SELECT table, name, type, default_kind FROM system.columns WHERE database = {database:String}",
             {"database": self._database},
         )
         found = {(r["table"], r["name"]): r["type"] for r in rows}
-        problems = []
+        problems = self._defaults({(r["table"], r["name"]): r["default_kind"] for r in rows})
         for table, columns in expected_types().items():
             if table not in tables:
                 problems.append(f"{self._database}.{table}: the table is missing; needed: run `auditstream migrate`")
@@ -140,6 +140,15 @@ class Checks:
                 if (has := found.get((table, name), "no such column")) != kind:
                     problems.append(f"{self._database}.{table}: column {name}: found {has}, needed {kind}")
         return problems
+
+    def _defaults(self, kinds: Mapping[tuple[str, str], str]) -> list[str]:
+        """Refuse expressions for defaults: what equals the default of its type is not sent, and they would replace it."""
+        return [
+            f"{self._database}.{table}: column {name}: found a {kinds[table, name]} expression, needed none"
+            for table, columns in expected_types().items()
+            for name in columns
+            if name != INGESTED_AT.name and kinds.get((table, name))
+        ]
 
     def _windows(self, tables: Mapping[str, _Table]) -> list[str]:
         defaults = {
