@@ -228,6 +228,7 @@ TTL if(retention_days = 0,
        toDateTime(4294967295, 'UTC'),
        toDateTime(least(greatest(toUnixTimestamp64Milli(expires_at), 1000), 4294967295000) / 1000, 'UTC'))
 SETTINGS
+    min_bytes_for_wide_part = 268435456,
     ttl_only_drop_parts = 1,
     merge_with_ttl_timeout = 3600,
     non_replicated_deduplication_window = 100000;
