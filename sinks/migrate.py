@@ -14,6 +14,7 @@ from importlib import resources
 
 from sinks.connection import Connections
 from sinks.errors import SinkMisconfigured
+from sinks.tuning import tune
 
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _PLACEHOLDER = re.compile(r"\$\{(\w*)\}")
@@ -138,7 +139,7 @@ class Migrator:
         return [m for m in self._migrations if m.version not in applied]
 
     def migrate(self, applied: Callable[[Migration], None] = lambda _: None) -> Sequence[Migration]:
-        """Apply what is pending; repeating it and running it twice at once are harmless.
+        """Apply what is pending, then ``sinks.tuning``; repeating it and running it twice at once are harmless.
 
         Args:
             applied: Called after each migration.
@@ -158,6 +159,7 @@ class Migrator:
             self._apply(migration)
             applied(migration)
             done.append(migration)
+        tune(self._connections)
         return done
 
     def _apply(self, migration: Migration) -> None:
