@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from query.condition import check, find_filter
 from query.errors import InvalidQuery
-from query.expression import All, AnyOf, Expression, Not, Term, conjunction
+from query.expression import MAX_TERMS, All, AnyOf, Expression, Not, Term, conjunction, terms
 from query.filters import by_name
 from query.http.json_expression import JsonExpression
 from query.http.parameters import Values
@@ -38,6 +38,17 @@ class _Parts:
     any_of: bool
 
     def expression(self) -> Expression:
+        """Return the whole.
+
+        Raises:
+            Problem: It has too many terms.
+        """
+        whole = self._joined()
+        if sum(1 for _ in terms(whole)) > MAX_TERMS:
+            raise Problem("invalid-parameter", f"the question has too many terms; expected at most {MAX_TERMS}")
+        return whole
+
+    def _joined(self) -> Expression:
         query = self.query.parts if isinstance(self.query, All) else (self.query,)
         parts = [*query, *self.filters]
         left_out = [Not(e) for e in self.excluded]
@@ -69,10 +80,10 @@ def question_of_url(values: Values) -> Question:
 def _filter(name: str, values: Values, clock: Clock) -> Iterator[Expression]:
     if name in _RESERVED or not values.all(name):
         return
-    terms = tuple(Term(name, value) for value in values.all(name))
-    for term in terms:
+    found = tuple(Term(name, value) for value in values.all(name))
+    for term in found:
         _checked(term, clock, parameter=name)
-    yield terms[0] if len(terms) == 1 else AnyOf(terms)
+    yield found[0] if len(found) == 1 else AnyOf(found)
 
 
 def question_of_json(body: Mapping[str, Any]) -> Question:

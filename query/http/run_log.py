@@ -62,12 +62,16 @@ async def run_log(service: ReadService, request: Request) -> Response:
             answer = await _answered(service, request, members)
     except Exception as error:
         answer = _failure(error)
-    if members.get("format") in _MEDIA_TYPES:
-        form = str(members["format"])
+    form = _form(members) or form
     status = answer.error or 200
     log_answer(request, "run_log", status, started)
     body = answer.as_xml() if form == "xml" else answer.as_json()
     return Response(body, status, media_type=_MEDIA_TYPES[form])
+
+
+def _form(members: Mapping[str, Any]) -> str | None:
+    asked = members.get("format")
+    return asked if isinstance(asked, str) and asked in _MEDIA_TYPES else None
 
 
 def _failure(error: Exception) -> RunLogAnswer:
@@ -102,7 +106,7 @@ async def _answered(service: ReadService, request: Request, members: Mapping[str
 def _asked(members: Mapping[str, Any], object_type: str) -> _Asked:
     if unknown := [name for name in members if name not in _MEMBERS]:
         raise _Refused(f"unknown parameter {unknown[0]}; expected {', '.join(_MEMBERS)}")
-    if members.get("format", "json") not in _MEDIA_TYPES:
+    if "format" in members and _form(members) is None:
         raise _Refused("format must be json or xml")
     now = datetime.now(UTC)
     terms = [

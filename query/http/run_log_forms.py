@@ -47,7 +47,7 @@ class RunLogAnswer:
         """Return the answer as JSON."""
         data = [{name: entry[name] for name in _JSON_ORDER} for entry in self.entries]
         members = {"data": data, **self._outcome()}
-        return json.dumps(members, indent=0, ensure_ascii=False).encode()
+        return json.dumps(members, indent=0, ensure_ascii=False).encode(errors="replace")
 
     def as_xml(self) -> bytes:
         """Return the answer as XML."""

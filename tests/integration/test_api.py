@@ -14,6 +14,7 @@ import pytest
 from api_log import Api, open_api
 from infrastructure.clickhouse import fresh_database
 from query.access import Scope
+from query.settings import HttpSettings
 from query_log import Log, address, at, open_log
 from sinks.connection import Connections
 from sinks.settings import ClickHouseSettings
@@ -182,6 +183,13 @@ def test_a_member_of_a_body_that_is_not_understood_is_pointed_at(
 ) -> None:
     answer = api.post("/api/v1/events/search", auditor, body)
     assert (answer.status_code, answer.json()["pointer"]) == (400, pointer)
+
+
+def test_a_question_with_too_many_terms_is_refused_in_every_form(api: Api, auditor: str) -> None:
+    assert api.get("/api/v1/count", auditor, actor=[str(n) for n in range(100)], login=["x"] * 101).status_code == 400
+    body = {"query": "actor:" + ",".join("x" * 150), "filters": {"actor": ["x"] * 60}}
+    assert api.post("/api/v1/events/search", auditor, body).status_code == 400
+    assert api.get("/api/v1/count", auditor, actor=[str(n) for n in range(200)]).json()["events"] == 0
 
 
 def test_a_body_nested_without_end_is_refused(api: Api, auditor: str) -> None:
@@ -368,3 +376,10 @@ def test_a_database_that_is_away_is_told_as_an_outage_without_its_inner_words(ap
     assert "gone" not in answer.text
     assert "audit_events" not in answer.text
     assert api.get("/api/v1/events", auditor).status_code == 200
+
+
+def test_a_read_that_takes_too_long_is_given_up(api: Api) -> None:
+    secret = api.secret("auditor")
+    with open_api(api.log, HttpSettings(timeout_s=0.0001)) as hurried:
+        answer = hurried.get("/api/v1/events", secret)
+    assert (answer.status_code, answer.json()["title"]) == (504, "The answer took too long")

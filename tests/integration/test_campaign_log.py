@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ def api(chdb_path: Path) -> Iterator[Api]:
 
 def ask(api: Api, body: str | dict[str, Any], path: str = PATH, **options: Any) -> httpx.Response:
     if isinstance(body, dict):
-        return api.ask("POST", path, json={"token": TOKEN, **body}, **options)
+        return api.ask("POST", path, content=json.dumps({"token": TOKEN, **body}), **options)
     return api.ask("POST", path, content=body.encode(), **options)
 
 
@@ -200,6 +201,8 @@ def test_an_entry_without_a_text_has_the_title_of_its_code(api: Api) -> None:
         ({"id": 1, "limit": 10001}, 400, "limit must be a whole number from 1 to 10000"),
         ({"id": 1, "from_time": "soon"}, 400, "from_time must be a time such as 2018-08-10T00:00:00.000Z"),
         ({"id": 1, "format": "csv"}, 400, "format must be json or xml"),
+        ({"id": 1, "format": ["json"]}, 400, "format must be json or xml"),
+        ({"id": 1, "\ud800": 1}, 400, "unknown parameter ?; expected token, format, from_time, id, limit"),
         ({"id": 1, "to_time": "now"}, 400, "unknown parameter to_time; expected token, format, from_time, id, limit"),
     ],
 )
