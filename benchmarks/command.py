@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 from benchmarks import machine, report, run
 from benchmarks.ground import Ground
@@ -32,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     render = commands.add_parser("render", help="write README's table and the plot from the results")
     render.add_argument("--results", default="latest", help="name of the results")
     given = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
     for name in [n for n in os.environ if n.startswith("AUDITSTREAM_") and not n.startswith(_KEPT)]:
         del os.environ[name]
     if given.command == "render":
@@ -52,6 +55,12 @@ def _run(directory: Path, plan_name: str, only: list[str] | None) -> int:
         report.write(results)
         _tell(f"wrote {path} and the table of README.md")
     return 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    del frame
+    # As on Ctrl-C: whatever was started is ended on the way out.
+    raise KeyboardInterrupt(f"signal {number}")
 
 
 def _tell(line: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sinks.connection import Connections
 
-_MERGE_PATIENCE_S = 30.0
+_MERGE_PATIENCE_S = 120.0
 _CALM_S = 1.0
 
 
@@ -51,7 +51,7 @@ class Moment:
 
 
 def wait_for_merges(connections: Connections) -> None:
-    """Wait until the engine of this process has merged what it wants to merge, at most half a minute."""
+    """Wait until the engine of this process has merged what it wants to merge, at most two minutes."""
     deadline = time.monotonic() + _MERGE_PATIENCE_S
     calm_since = time.monotonic()
     while time.monotonic() < deadline and time.monotonic() - calm_since < _CALM_S:

@@ -149,8 +149,14 @@ def test_a_stage_does_not_count_the_stages_inside_it() -> None:
 
 
 def test_the_fastest_run_is_the_figure_and_the_median_stands_beside_it() -> None:
-    runs = [{"events": 100, "cpu_s": cpu} for cpu in (2.0, 1.0, 4.0)]
-    assert summary(runs) == {"events_per_cpu_s": 100, "events_per_cpu_s_median": 50, "runs": runs}
+    runs = [{"events": 100, "cpu_s": cpu, "merges_after_cpu_s": 0.0} for cpu in (2.0, 1.0, 4.0)]
+    found = summary(runs)
+    assert (found["events_per_cpu_s"], found["events_per_cpu_s_median"], found["runs"]) == (100, 50, runs)
+
+
+def test_merges_that_are_put_off_count_as_well() -> None:
+    found = summary([{"events": 100, "cpu_s": 1.0, "merges_after_cpu_s": 1.0}])
+    assert (found["events_per_cpu_s"], found["events_per_cpu_s_before_merges"]) == (50, 100)
 
 
 def served(workers: int, cpu_s: float, shares: list[float]) -> ServedRun:
