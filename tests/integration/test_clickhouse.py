@@ -166,6 +166,10 @@ def test_a_null_where_none_may_be_is_refused_and_not_silently_emptied(sink: Clic
             "ALTER TABLE {db}.audit_payloads MODIFY COLUMN request_id Nullable(String)",
             "audit_payloads: column request_id: found Nullable(String), needed String",
         ),
+        (
+            "ALTER TABLE {db}.audit_events MODIFY COLUMN origin_name DEFAULT 'unknown'",
+            "audit_events: column origin_name: found a DEFAULT expression, needed none",
+        ),
         ("DROP TABLE {db}.ingest_batches SYNC", "ingest_batches: the table is missing"),
         (
             "RENAME TABLE {db}.dead_letters TO {db}.old; CREATE TABLE {db}.dead_letters AS {db}.old ENGINE = Memory",
@@ -271,9 +275,9 @@ def test_the_command_says_what_it_would_run_then_what_it_ran_then_that_nothing_i
     code, text = run("--dry-run")
     assert code == 0
     assert f"CREATE TABLE IF NOT EXISTS `{clickhouse_settings.database}`.audit_events" in text
-    assert "2 migrations pending; nothing was changed" in text
+    assert f"{len(shipped())} migrations pending; nothing was changed" in text
     code, text = run()
-    assert (code, text.splitlines()[-1]) == (0, "2 migrations applied")
+    assert (code, text.splitlines()[-1]) == (0, f"{len(shipped())} migrations applied")
     assert text.startswith("applied 0001_tables (sha256 ")
     assert run() == (0, "nothing to do: all migrations are applied\n")
 
