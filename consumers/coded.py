@@ -155,6 +155,8 @@ class Filler:
         self._words = Words()
         # An entry's code in the result, doubled; odd when the entry counts as empty.
         self._table = CodeTable(lambda word: self._words.code(word) * 2 + (word in self._empty))
+        self._fillers: pa.StringArray | None = None
+        self._filler_codes: Int32s = np.zeros(0, np.int32)
 
     def fill(self, own: Coded, filler_codes: Int32s, filler_words: pa.StringArray) -> pa.DictionaryArray:
         """Return the own values, and the filler's where they are empty and the filler's is not.
@@ -167,9 +169,15 @@ class Filler:
         if own.generation is None or own.generation != self._generation:
             self._words, self._generation = Words(), own.generation
             self._table.clear()
+            self._fillers = None
         packed = self._table.rows(own)
-        found = np.array([self._words.code(w) if w else -1 for w in filler_words.to_pylist()] or [-1], np.int32)[
-            filler_codes
-        ]
+        found = self._codes_of(filler_words)[filler_codes]
         filled = (packed & 1 == 1) & (found >= 0)
         return dictionary_array(np.where(filled, found, packed >> 1).astype(np.int32), self._words.array)
+
+    def _codes_of(self, filler_words: pa.StringArray) -> Int32s:
+        """Return the code of each of the filler's strings in the result, -1 for the empty one."""
+        if filler_words is not self._fillers:
+            codes_ = [self._words.code(word) if word else -1 for word in filler_words.to_pylist()]
+            self._fillers, self._filler_codes = filler_words, np.array(codes_ or [-1], np.int32)
+        return self._filler_codes
