@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from schemas.columns import ACTOR_COLUMNS, DEAD_LETTER_COLUMNS, INGESTED_AT, Column, event_columns, payload_columns
-from sinks.checks import MANIFEST_TYPES
 
 #: Beginning of a ClickHouse type -> schema of its values; every other type is a text.
 _SCALARS: Mapping[str, Mapping[str, str]] = {
@@ -80,7 +79,7 @@ def dead_letter_schema() -> dict[str, Any]:
 
 def batch_schema() -> dict[str, Any]:
     """Return the schema of a range in the manifest."""
-    return row_schema(Column(n, t, "server", "", _MANIFEST_DOCS.get(n, n)) for n, t in MANIFEST_TYPES.items())
+    return row_schema(Column(n, kind, "server", "", doc) for n, (kind, doc) in _BATCH_COLUMNS.items())
 
 
 def page_of(reference: str, *, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -116,14 +115,22 @@ def ref(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-_MANIFEST_DOCS: Mapping[str, str] = {
-    "first_offset": "First offset of the range.",
-    "last_offset": "Last offset of the range.",
-    "stored": "Events stored.",
-    "dead_lettered": "Messages refused.",
-    "filtered": "Messages left out by a setting.",
-    "skipped": "Offsets without a message.",
-    "schema_ids": "Registry ids of the writer schemas.",
-    "previous_sha256": "Digest of the range before.",
-    "sha256": "Digest of this row.",
+#: Column of the manifest -> its type, and what it says.
+_BATCH_COLUMNS: Mapping[str, tuple[str, str]] = {
+    "kafka_topic": ("String", "Topic."),
+    "kafka_topic_id": ("UUID", "Id of the topic."),
+    "kafka_partition": ("Int32", "Partition of it."),
+    "first_offset": ("Int64", "First offset of the range."),
+    "last_offset": ("Int64", "Last offset of the range."),
+    "stored": ("UInt64", "Events stored."),
+    "dead_lettered": ("UInt64", "Messages refused."),
+    "filtered": ("UInt64", "Messages left out by a setting."),
+    "skipped": ("UInt64", "Offsets without a message."),
+    "schema_ids": ("Array(Int32)", "Registry ids of the writer schemas."),
+    "digests.day": ("Array(Int32)", "Day of expiry, days since 1970."),
+    "digests.rows": ("Array(UInt64)", "Rows that expire on it."),
+    "digests.sha256": ("Array(String)", "Digest of these rows, hexadecimal."),
+    "previous_sha256": ("String", "Digest of the range before, hexadecimal."),
+    "sha256": ("String", "Digest of this row, hexadecimal."),
+    "ingested_at": ("DateTime64(3, 'UTC')", "When it was stored."),
 }

@@ -20,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
 
 from api_log import Api, open_api
 from infrastructure.clickhouse import fresh_database
+from query.fields import ingest_batch_fields
 from query.filters import all_filters
 from query.http import run_log, tail
 from query.http.parameters import filter_parameters
@@ -126,3 +127,7 @@ def test_requests_made_up_from_the_document_find_no_fault(api: Api, made_up: Any
 @pytest.fixture(scope="module")
 def made_up(api: Api) -> Any:
     return schemathesis.openapi.from_asgi("/api/openapi.json", api.app)
+
+
+def test_a_row_of_the_manifest_is_described_whole(document: dict[str, Any]) -> None:
+    assert set(document["components"]["schemas"]["Batch"]["properties"]) == set(ingest_batch_fields())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -79,3 +81,12 @@ def test_a_client_without_a_token_is_told_how_to_sign_in_and_one_that_has_to_wai
     assert problem_of(SignInFailed("expired")).headers == {"WWW-Authenticate": 'Bearer realm="auditstream"'}
     assert problem_of(DatabaseUnreachable("x")).headers == {"Retry-After": "5"}
     assert problem_of(Problem("not-found", "x")).headers == {}
+
+
+def test_serving_reads_loads_neither_the_decoder_nor_the_engine() -> None:
+    code = (
+        "import sys, auditstream.commands.serve, auditstream.commands.tokens; "
+        "print([m for m in ('numba', 'chdb') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
