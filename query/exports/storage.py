@@ -10,14 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-import fsspec
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from query.exports.errors import StorageUnusable
 
 _PARTIAL = ".partial"
-_FOREIGN = (OSError, ValueError, ImportError, fsspec.FSTimeoutError)
 
 
 class Storage:
@@ -106,8 +104,8 @@ class Storage:
             self._fs.invalidate_cache()
             root = self._path(folder)
             paths = [p for p in self._fs.find(root) if not p.endswith(_PARTIAL)] if self._fs.exists(root) else []
-            found = self._fs.cat(paths) if paths else {}
-            return {path.removeprefix(f"{self._path('')}"): data for path, data in found.items()}
+            found = self._fs.cat(paths, on_error="return") if paths else {}
+            return {path.removeprefix(self._path("")): data for path, data in found.items() if _is_there(data)}
 
     def remove_partial(self, older_than: float) -> None:
         """Remove what processes that were killed left half written.
@@ -144,5 +142,19 @@ class Storage:
             yield
         except FileNotFoundError:
             raise
-        except _FOREIGN as error:
+        except Exception as error:
+            # Every file system of fsspec lets the errors of its own library through, and they have no common base.
             raise StorageUnusable(self.url, str(error) or type(error).__name__) from error
+
+
+def _is_there(data: bytes | Exception) -> bool:
+    """Return whether a file was read; one that another process removed meanwhile is not there.
+
+    Raises:
+        Exception: It could not be read for another reason.
+    """
+    if isinstance(data, FileNotFoundError):
+        return False
+    if isinstance(data, Exception):
+        raise data
+    return True
