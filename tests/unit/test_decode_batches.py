@@ -230,6 +230,38 @@ def test_an_empty_batch_has_all_columns_and_no_rows() -> None:
     assert result.rows.size == result.errors.size == 0
 
 
+@pytest.mark.parametrize("count", [1, 5, 3000])
+def test_columns_without_any_value_are_named_and_hold_what_absence_reads_as(count: int) -> None:
+    made = decoder()
+    for rows in (2, count):
+        result = decode(made, [message(1, READER, {"id": "1"})] * rows)
+        assert result.blank == {"tenant", "tags", "call", "call.route", "call.status", "call.verb"}
+        assert {p: a.to_pylist() for p, a in result.columns.items()} == {
+            "id": ["1"] * rows,
+            "tenant": [""] * rows,
+            "tags": [[]] * rows,
+            "call": [False] * rows,
+            "call.route": [""] * rows,
+            "call.status": [None] * rows,
+            "call.verb": [""] * rows,
+        }
+
+
+def test_a_column_with_a_value_in_its_last_row_alone_is_not_blank() -> None:
+    made = decoder()
+    result = decode(made, [*([message(1, READER, {"id": "1"})] * 1500), message(1, READER, EVENT)])
+    assert result.blank == frozenset()
+    assert result.columns["call"].to_pylist() == [False] * 1500 + [True]
+    assert result.columns["call.status"].to_pylist() == [None] * 1500 + [200]
+    assert result.columns["call.verb"].to_pylist() == [""] * 1500 + ["PUT"]
+    assert result.columns["tags"].to_pylist() == [[]] * 1500 + [["t", ""]]
+
+
+def test_what_a_bad_message_wrote_does_not_fill_a_column() -> None:
+    cut = message(1, READER, EVENT)[:-1]
+    assert decode(decoder(), [cut, message(1, READER, {"id": "1"})]).blank >= {"tenant", "call", "call.status", "tags"}
+
+
 def test_text_beyond_32_bit_offsets_is_refused() -> None:
     layout = lay_out(parse_schema(READER), frozenset())
     placement = Placement(layout)

@@ -345,3 +345,16 @@ def test_every_reason_has_a_page_entry_in_documented_order(pytestconfig: pytest.
     places = [page.index(f"| `{reason.value}` |") for reason in Reason]
     assert places == sorted(places)
     assert all(f"| `{flag.value}` |" in page for flag in Flag)
+
+
+def test_a_long_word_is_found_whenever_it_enters_the_dictionary_and_as_long_as_it_is_there(decoder: Decoder) -> None:
+    validator = Validator(ValidateSettings(max_key_bytes=50), CODES)
+
+    def refused(*tenants: str) -> list[int]:
+        decoded = decode([event(tenant_id=tenant) for tenant in tenants], decoder)
+        return [r.position for r in validator.validate(decoded, np.full(len(tenants), NOW_MS, np.int64)).rejections]
+
+    assert refused("fits", "fits too") == []
+    assert refused("fits", "t" * 51, "new") == [1]
+    assert refused("fits", "another") == []
+    assert refused("t" * 51, "fits") == [0]
