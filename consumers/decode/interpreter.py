@@ -69,7 +69,7 @@ def decode_messages(machine: Machine, first: int, count: int, column: int) -> in
 
 
 def prepare(*, checked: bool = False) -> Preparation:
-    """Load the machine code, or compile it (some ten to thirty seconds), once per process; the log says which.
+    """Load the machine code, or compile it (some forty seconds of CPU), once per process; the log says which.
 
     Args:
         checked: The form that checks every access, see ``memory``.
@@ -83,7 +83,7 @@ def prepare(*, checked: bool = False) -> Preparation:
 @cache
 def _prepare_once(checked: bool) -> Preparation:
     started = time.monotonic()
-    _log.info("decoder.preparing", checked=checked, note="takes up to a minute when it is not cached")
+    _log.info("decoder.preparing", checked=checked, note="takes about a minute when it is not cached")
     before = _misses()
     machine = _empty_machine(checked=checked)
     decode_messages(machine, 0, 0, -1)
