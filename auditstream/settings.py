@@ -15,7 +15,7 @@ from auditstream.setting_fields import PREFIX, SettingField, fields_of
 from auditstream.setting_sources import CONFIG_VARIABLE, Given, from_environment, from_file
 from consumers.settings import EnrichSettings, ValidateSettings, WorkerSettings
 from producers.settings import ProducerSettings
-from query.exports.settings import ExportSettings
+from query.export_settings import ExportSettings
 from query.settings import AccessSettings, HttpSettings
 from schemas.settings import CatalogueSettings, KafkaSettings, RegistrySettings
 from sinks.settings import ClickHouseSettings, RetentionSettings

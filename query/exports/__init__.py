@@ -1,5 +1,6 @@
 """Exports of the log that cannot mislead: the rows of the screen, in files that say what they are."""
 
+from query.export_settings import ExportSettings
 from query.exports.columns import Derived, ExportColumn
 from query.exports.errors import (
     ExportError,
@@ -13,7 +14,6 @@ from query.exports.errors import (
 from query.exports.job import Entry, Job, State
 from query.exports.jobs import Download, ExportJobs, Trail, ignore_progress, no_trail
 from query.exports.request import FORMAT_NAMES, MEDIA_TYPES, ExportRequest, Requester, format_of
-from query.exports.settings import ExportSettings
 
 __all__ = [
     "FORMAT_NAMES",

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
 
 from query.condition import check
+from query.export_settings import ExportSettings
 from query.exports.columns import Derived, ExportColumn, columns_of
 from query.exports.errors import FileDamaged, JobExpired, JobNotReady, StorageUnusable
 from query.exports.formats import open_writer
@@ -19,7 +20,6 @@ from query.exports.ledger import Ledger
 from query.exports.manifest import Contents, facts, manifest, to_bytes
 from query.exports.request import ExportRequest, Requester, format_of
 from query.exports.selection import Pages, Selection
-from query.exports.settings import ExportSettings
 from query.exports.storage import Storage
 from query.exports.writing import DigestedFile
 
