@@ -37,7 +37,7 @@ class WorkerSettings(BaseModel):
     batch_bytes: _Positive = Field(16 * MIB, le=200 * MIB, description="Bytes of message values of one batch at most.")
     batch_age_s: _Seconds = Field(1.0, description="Seconds after which a batch is written although it is not full.")
     ranges_per_s: _Seconds = Field(
-        20.0,
+        12.0,
         description="Ranges that a worker announces a second at most, all partitions together; with more busy partitions batches wait longer than batch_age_s, so that small parts do not pile up in ClickHouse.",
     )
     memory_bytes: _Positive = Field(
