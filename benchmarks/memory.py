@@ -53,7 +53,8 @@ def _call(body: str) -> dict[str, object]:
 def measure(ground: Ground, plan: Plan) -> dict[str, object]:
     """Measure every size and the many partitions."""
     found: dict[str, object] = {name: with_size(ground, size, plan.memory_bytes) for name, size in SIZES.items()}
-    found["200_partitions"] = with_partitions(ground, MANY_PARTITIONS, plan.many_partition_events)
+    if plan.many_partition_events:
+        found["200_partitions"] = with_partitions(ground, MANY_PARTITIONS, plan.many_partition_events)
     return found
 
 

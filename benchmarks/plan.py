@@ -24,7 +24,7 @@ class Plan:
         served_rounds: Repetitions of that.
         catch_up_events: Events of the backlog whose rate and memory are watched; 0 takes the served run for it.
         memory_bytes: Bytes of messages of each size in the memory runs.
-        many_partition_events: Events of the memory run with 200 partitions.
+        many_partition_events: Events of the memory run with 200 partitions; 0 leaves it out.
         latency_s: Seconds of load in each latency run.
         latency_partitions: Partitions of each latency run.
         submits: Events that a producer submits.
@@ -59,7 +59,7 @@ SHORT = Plan(
     served_rounds=1,
     catch_up_events=0,
     memory_bytes=64 << 20,
-    many_partition_events=20_000,
+    many_partition_events=0,
     latency_s=12.0,
     latency_partitions=(12,),
     submits=30_000,

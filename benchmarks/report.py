@@ -34,7 +34,7 @@ ROWS: Sequence[tuple[str, str, str]] = (
     ("worker_only_events_per_cpu_s", "worker alone, database elsewhere over HTTP", "{:,} events per CPU-second"),
     ("database_only_us_per_event", "the database's share of that", "{:.1f} µs of CPU an event"),
     ("scaling_two_workers", "two workers compared with one, database left out", "{:.2f} times"),
-    ("worker_rss_mib", "largest memory of a worker: 1 KB, 100 KB, 1 MB messages, 200 partitions", "{:,} MiB"),
+    ("worker_rss_mib", "largest memory of a worker: 1 KB, 100 KB and 1 MB messages", "{:,} MiB"),
     ("latency_p50_ms", "produced until queryable, 5,000 events/s, 12 partitions: median", "{:,} ms"),
     ("latency_p99_ms", "… 99th percentile", "{:,} ms"),
     ("parts_created_per_s", "… parts of the table created", "{:.1f} a second"),
