@@ -246,7 +246,7 @@ class Worker:
 
     def _seats(self) -> int:
         """Return how many further flights the pipeline should be given: enough to keep it busy, no more."""
-        return max(0, self._policy.insert_threads * 2 + 1 - self._airborne.total())
+        return max(0, self._policy.insert_threads + 2 - self._airborne.total())
 
     def _replay(self) -> None:
         """Let ranges fly that an earlier owner announced; they need no announcement of ours."""

@@ -14,6 +14,7 @@ import click
 import structlog
 
 from auditstream.logs import configure_logging
+from auditstream.memory import return_freed_memory
 from auditstream.service import WorkerService
 from auditstream.settings import load_settings
 from consumers.backoff import Backoff
@@ -63,6 +64,7 @@ def worker() -> None:
     """
     settings = load_settings()
     configure_logging(settings.log)
+    return_freed_memory()
     signals = _Signals()
     code = 1
     try:
