@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -34,7 +33,6 @@ _NOTHING_TO_READ = frozenset(
     {"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED"}
 )
 MAX_FETCH_BYTES = 16 << 20
-_COMMIT_WAIT_S = 3.0
 
 
 def consumer_config(kafka: KafkaSettings, worker: WorkerSettings) -> dict[str, Any]:
@@ -48,6 +46,8 @@ def consumer_config(kafka: KafkaSettings, worker: WorkerSettings) -> dict[str, A
         "fetch.wait.max.ms": 100,
         "reconnect.backoff.max.ms": 2_000,
         "socket.keepalive.enable": True,
+        # A commit whose broker died holds up the poll loop until it is given up: well below the poll interval.
+        "socket.timeout.ms": 6_000,
         "client.id": "auditstream-worker",
         # librdkafka's own share of the memory budget, all partitions together.
         "queued.max.messages.kbytes": max(1024, worker.memory_bytes // 4096),
@@ -116,8 +116,7 @@ class GroupConsumer:
         self.unreachable = ""
         config = {**consumer_config(kafka, worker), "error_cb": self._heard}
         self._consumer = Consumer(config, logger=ClientLog())
-        self._committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
-        self._committing: Future[Any] | None = None
+        self._assigned: set[int] = set()
 
     def subscribe(self, listener: RebalanceListener) -> None:
         """Join the group."""
@@ -126,13 +125,16 @@ class GroupConsumer:
             self.unreachable = ""
             offsets = listener.assigned([p.partition for p in parts])
             consumer.incremental_assign([TopicPartition(self.topic, p, o) for p, o in offsets.items()])
+            self._assigned |= offsets.keys()
 
         def on_revoke(consumer: Consumer, parts: list[TopicPartition]) -> None:
             listener.revoked([p.partition for p in parts])
+            self._assigned -= {p.partition for p in parts}
             consumer.incremental_unassign(parts)
 
         def on_lost(consumer: Consumer, parts: list[TopicPartition]) -> None:
             listener.lost([p.partition for p in parts])
+            self._assigned -= {p.partition for p in parts}
             consumer.incremental_unassign(parts)
 
         self._consumer.subscribe([self.topic], on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost)
@@ -140,6 +142,7 @@ class GroupConsumer:
     def rejoin(self, listener: RebalanceListener) -> None:
         """Leave the group and join it again, after an assignment could not be taken."""
         self._call(self._consumer.unsubscribe)
+        self._assigned.clear()
         self.subscribe(listener)
 
     def fetch(self, count: int, timeout_s: float, out_of_range: Callable[[int], None]) -> list[Message]:
@@ -206,11 +209,7 @@ class GroupConsumer:
         """
         asked = [TopicPartition(self.topic, p, offset, metadata=text) for p, (offset, text) in offsets.items()]
         try:
-            self._wait_committed()
-            self._committing = self._committer.submit(
-                self._call, self._consumer.commit, offsets=asked, asynchronous=False
-            )
-            answer = self._wait_committed()
+            answer = self._call(self._consumer.commit, offsets=asked, asynchronous=False)
         except (OwnershipLost, BrokerUnavailable) as error:
             return dict.fromkeys(offsets, error)
         self.unreachable = ""
@@ -219,19 +218,6 @@ class GroupConsumer:
             if isinstance(refusal, MustStop):
                 raise refusal
         return refused
-
-    def _wait_committed(self) -> Any:  # noqa: ANN401 - librdkafka's answer
-        """Return the answer to the last commit, None without one; what it raised is raised once.
-
-        librdkafka waits without end for a broker that died under a commit, and a commit that is answered late must not
-        overtake a newer one: so each is waited for, in pieces between which the loop polls on.
-        """
-        if self._committing is None:
-            return None
-        if not wait([self._committing], _COMMIT_WAIT_S).done:
-            raise BrokerUnavailable("_TIMED_OUT", "the last commit is not answered yet")
-        done, self._committing = self._committing, None
-        return done.result()
 
     def watermarks(self, partition: int, *, cached: bool = False) -> tuple[int, int]:
         """Return the oldest offset and the one after the newest of a partition.
@@ -259,8 +245,11 @@ class GroupConsumer:
         self._call(self._consumer.incremental_assign, [TopicPartition(self.topic, partition, offset)])
 
     def assignment(self) -> set[int]:
-        """Return the partitions that librdkafka fetches for us."""
-        return {p.partition for p in self._call(self._consumer.assignment)}
+        """Return the partitions that librdkafka fetches for us.
+
+        As its callbacks told: asking librdkafka waits for its main thread, and with it the poll loop.
+        """
+        return set(self._assigned)
 
     def pause(self, partitions: Iterable[int]) -> None:
         """Stop fetching some partitions; they stay ours."""
@@ -271,17 +260,8 @@ class GroupConsumer:
         self._call(self._consumer.resume, [TopicPartition(self.topic, p) for p in partitions])
 
     def close(self) -> None:
-        """Leave the group; the listener hears of the partitions that go.
-
-        While a commit waits for its broker the client cannot be closed: then the group notices by its time-out.
-        """
-        try:
-            self._wait_committed()
-        except ConsumerError as error:
-            log.warning("last_commit_unknown", detail=str(error))
-        if self._committing is None:
-            self._consumer.close()
-        self._committer.shutdown(wait=False)
+        """Leave the group; the listener hears of the partitions that go."""
+        self._consumer.close()
 
     def _call(self, function: Callable[..., Any], *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - librdkafka's answers
         try:

@@ -71,7 +71,7 @@ class ServedEngine:
 
     def stop(self) -> None:
         """Stop it in order and wait."""
-        self._process.terminate()
+        self._process.terminate(120.0)  # merges under way are waited for
 
     def kill(self) -> None:
         """End it at once (SIGKILL)."""
