@@ -1,0 +1,68 @@
+"""What answers readers over HTTP, put together from the settings: for ``auditstream serve`` and for the demo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from starlette.applications import Starlette
+
+from auditstream import __version__
+from auditstream.access_events import AccessEvents, open_access_producer
+from auditstream.commands.query import load_catalogue
+from auditstream.settings import Settings
+from query import open_reader
+from query.access import NoRecorder, Recorder, TokenStore, TokenVerifier
+from query.http import Readers, ReadService, build_app
+from schemas.catalogue import Catalogue
+from sinks.connection import Connections
+
+
+@contextmanager
+def opened_service(settings: Settings) -> Iterator[ReadService]:
+    """Put together what answers reads, and take it apart at the end.
+
+    Args:
+        settings: All settings.
+
+    Raises:
+        CatalogueError: A catalogue file is wrong.
+        ProducerError: Reads are to be recorded, and cannot be.
+        SchemaError: The registry's address is wrong.
+    """
+    catalogue = load_catalogue(settings)
+    access = settings.access
+    with ExitStack() as stack:
+        connections = Connections(settings.clickhouse)
+        stack.callback(connections.close)
+        readers = Readers(lambda: open_reader(settings.clickhouse))
+        stack.callback(readers.close)
+        verifier = TokenVerifier(TokenStore(connections), cache_s=access.cache_s, last_use_s=access.last_use_s)
+        stack.callback(verifier.write_uses)
+        yield ReadService(readers, verifier, catalogue, settings.http, _recorder(settings, catalogue, stack))
+
+
+def _recorder(settings: Settings, catalogue: Catalogue, stack: ExitStack) -> Recorder:
+    if not settings.access.record:
+        return NoRecorder()
+    producer = stack.enter_context(open_access_producer(settings))
+    return AccessEvents(producer, catalogue, settings.access)
+
+
+@contextmanager
+def opened_app(settings: Settings) -> Iterator[tuple[Starlette, ReadService]]:
+    """Put together everything that is served over HTTP: the API, and what stands beside it.
+
+    Args:
+        settings: All settings.
+
+    Yields:
+        The application, and the service whose ``stopping`` tells live tails to end.
+
+    Raises:
+        CatalogueError: A catalogue file is wrong.
+        ProducerError: Reads are to be recorded, and cannot be.
+        SchemaError: The registry's address is wrong.
+    """
+    with opened_service(settings) as service:
+        yield build_app(service, __version__), service
