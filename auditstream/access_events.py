@@ -11,7 +11,8 @@ import structlog
 from auditstream import __version__
 from auditstream.settings import Settings
 from producers import Access, Actor, AuditEvent, AuditProducer, Auth, Origin, ProducerError, Target
-from query.access import Caller, Read
+from producers import Change as FieldChange
+from query.access import Caller, Change, Identity, Read, SignInMethod, Token
 from query.settings import AccessSettings
 from schemas.catalogue import Catalogue
 
@@ -48,14 +49,8 @@ class AccessEvents:
     def read(self, read: Read) -> None:
         """Record a read."""
         token, caller = read.token, read.caller
-        own = token.scope.actor_id
-        event = self._event(read.code, self._tenant(read), caller)
-        event.actor = Actor(
-            id=own or token.token_id,
-            type="user" if own else "api_token",
-            access_key_id=token.token_id,
-            roles=[token.role],
-        )
+        event = self._event(read.code, self._tenant(token), caller)
+        event.actor = actor_of(token)
         event.target = Target(type="event" if read.target_id else "audit_log", id=read.target_id or None)
         event.details = {"resource": read.resource, "reader": token.name}
         event.access = Access(
@@ -69,16 +64,45 @@ class AccessEvents:
         event.outcome, event.outcome_reason = ("denied", read.reason) if read.reason else ("success", None)
         self._emit(event)
 
-    def sign_in_failed(self, caller: Caller, reason: str, token_id: str) -> None:
-        """Record a secret that opened nothing; more than so many a minute are counted in the next record."""
+    def changed(self, change: Change) -> None:
+        """Record a change of how the log is administered."""
+        tenant = self._tenant(change.by) if change.by else self._settings.tenant
+        event = self._event(change.code, tenant, change.caller)
+        event.actor = (
+            actor_of(change.by) if change.by else Actor(id=change.operator, type="user", auth_provider="system")
+        )
+        if not change.by:
+            event.origin = Origin(kind="other", name="command line")
+        event.target = Target(type=change.target_type, id=change.target_id, name=change.target_name or None)
+        event.changes = [FieldChange(field=name, before=old, after=new) for name, (old, new) in change.values.items()]
+        event.access = Access(purpose=change.caller.purpose, ticket=change.caller.ticket)
+        event.outcome, event.outcome_reason = ("denied", change.reason) if change.reason else ("success", None)
+        self._emit(event)
+
+    def signed_in(self, caller: Caller, token: Token, method: SignInMethod) -> None:
+        """Record the beginning of a session of the page."""
+        self._session("auth.login", Auth(event="login", method=method), caller, token)
+
+    def signed_out(self, caller: Caller, token: Token, method: SignInMethod) -> None:
+        """Record that somebody ended a session of the page."""
+        self._session("auth.logout", Auth(event="logout", method=method, logout_reason="user"), caller, token)
+
+    def sign_in_failed(self, caller: Caller, reason: str, token_id: str, method: SignInMethod = "token") -> None:
+        """Record a refused sign-in; more than so many a minute are counted in the next record."""
         left_out = self._failures.take()
         if left_out is None:
             return
         event = self._event("auth.login_failed", self._settings.tenant, caller)
-        event.actor = Actor(type="anonymous", access_key_id=token_id)
-        event.auth = Auth(event="login_failed", method="token", attempted_login=token_id)
-        event.outcome, event.outcome_reason = "failure", f"the token is {reason}"
+        event.actor = Actor(type="anonymous", access_key_id=token_id if method == "token" else None)
+        event.auth = Auth(event="login_failed", method=method, attempted_login=token_id)
+        event.outcome, event.outcome_reason = "failure", f"the token is {reason}" if method == "token" else reason
         event.details = {"not_recorded_before": left_out} if left_out else None
+        self._emit(event)
+
+    def _session(self, code: str, auth: Auth, caller: Caller, token: Token) -> None:
+        event = self._event(code, self._tenant(token), caller)
+        event.actor, event.auth, event.outcome = actor_of(token), auth, "success"
+        event.origin = Origin(kind="dashboard", ip=caller.ip or None, user_agent=caller.user_agent or None)
         self._emit(event)
 
     def _event(self, code: str, tenant_id: str, caller: Caller) -> AuditEvent:
@@ -93,8 +117,8 @@ class AccessEvents:
             origin=Origin(kind="api", ip=caller.ip or None, user_agent=caller.user_agent or None),
         )
 
-    def _tenant(self, read: Read) -> str:
-        tenants = read.token.scope.tenants
+    def _tenant(self, token: Token) -> str:
+        tenants = token.scope.tenants
         return tenants[0] if len(tenants) == 1 else self._settings.tenant
 
     def _emit(self, event: AuditEvent) -> None:
@@ -103,6 +127,16 @@ class AccessEvents:
         except ProducerError as error:
             # A full spool, after hours without Kafka: the read goes on, and the log of the process holds its record.
             log.error("access_not_recorded", code=event.event_code, request_id=event.request_id, reason=str(error))
+
+
+def actor_of(token: Token) -> Actor:
+    """Return who reads by a token: the person of a sign-in, the actor whose events it is for, or the token."""
+    if isinstance(token, Identity):
+        named = {"name": token.name, "email": token.email or None, "auth_provider": token.issuer}
+        return Actor(id=token.subject, type="user", access_key_id=token.token_id, roles=[token.role], **named)
+    own = token.scope.actor_id
+    kind = "user" if own else "api_token"
+    return Actor(id=own or token.token_id, type=kind, access_key_id=token.token_id, roles=[token.role])
 
 
 class _Rate:

@@ -12,7 +12,7 @@ import httpx
 from starlette.applications import Starlette
 
 from query import open_reader
-from query.access import Caller, Read, Scope, TokenStore, TokenVerifier
+from query.access import Caller, Change, Read, Scope, SignInMethod, Token, TokenStore, TokenVerifier
 from query.http import Readers, ReadService, build_app
 from query.settings import HttpSettings
 from query_log import Log
@@ -28,14 +28,31 @@ class Records:
 
     reads: list[Read] = field(default_factory=list)
     failures: list[tuple[Caller, str, str]] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    sessions: list[tuple[str, Token, SignInMethod]] = field(default_factory=list)
 
     def read(self, read: Read) -> None:
         """Keep a read."""
         self.reads.append(read)
 
-    def sign_in_failed(self, caller: Caller, reason: str, token_id: str) -> None:
+    def changed(self, change: Change) -> None:
+        """Keep a change."""
+        self.changes.append(change)
+
+    def sign_in_failed(self, caller: Caller, reason: str, token_id: str, method: SignInMethod = "token") -> None:
         """Keep a failed sign-in."""
+        del method
         self.failures.append((caller, reason, token_id))
+
+    def signed_in(self, caller: Caller, token: Token, method: SignInMethod) -> None:
+        """Keep a sign-in."""
+        del caller
+        self.sessions.append(("in", token, method))
+
+    def signed_out(self, caller: Caller, token: Token, method: SignInMethod) -> None:
+        """Keep a sign-out."""
+        del caller
+        self.sessions.append(("out", token, method))
 
 
 @dataclass(slots=True)

@@ -8,8 +8,9 @@ from query.access.errors import (
     TokenStoreUnavailable,
     TokenUnknown,
 )
+from query.access.identity import Identity, identity_id
 from query.access.personal import PersonalData
-from query.access.recording import Caller, NoRecorder, Read, Recorder
+from query.access.recording import Caller, Change, NoRecorder, Read, Recorder, SignInMethod
 from query.access.rights import ROLES, Right
 from query.access.scope import Scope
 from query.access.scoped_reader import ScopedReader
@@ -21,7 +22,9 @@ __all__ = [
     "ROLES",
     "AccessError",
     "Caller",
+    "Change",
     "Forbidden",
+    "Identity",
     "NoRecorder",
     "PersonalData",
     "Read",
@@ -30,10 +33,12 @@ __all__ = [
     "Scope",
     "ScopedReader",
     "SignInFailed",
+    "SignInMethod",
     "Token",
     "TokenInvalid",
     "TokenStore",
     "TokenStoreUnavailable",
     "TokenUnknown",
     "TokenVerifier",
+    "identity_id",
 ]

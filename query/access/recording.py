@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from query.access.token import Token
@@ -11,6 +12,10 @@ from query.expression import required_terms, terms
 from query.period import parse_moment
 from query.question import Question
 
+#: Before and after of one setting; None is a value that was, or is, not there.
+BeforeAfter = tuple[object, object]
+#: How somebody signed in.
+SignInMethod = Literal["token", "oidc"]
 AccessCode = Literal["access.search", "access.view", "access.tail", "access.denied"]
 _BOUNDS = {"since": ">=", "until": "<"}
 
@@ -63,21 +68,61 @@ class Read:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of how the log is administered: a token made or revoked, a search saved.
+
+    Attributes:
+        code: Event code of the kind ``access``.
+        caller: From where.
+        target_type: Kind of what was changed, for example ``api_token``.
+        target_id: Its id.
+        target_name: Its name.
+        by: Whose rights allowed it; None on the command line.
+        operator: Account of whoever ran the command; ``""`` over HTTP.
+        values: What was changed, by name; never a secret.
+        reason: Why it was refused, ``""`` when it was not.
+    """
+
+    code: str
+    caller: Caller
+    target_type: str
+    target_id: str
+    target_name: str = ""
+    by: Token | None = None
+    operator: str = ""
+    values: Mapping[str, BeforeAfter] = field(default_factory=dict)
+    reason: str = ""
+
+
 class Recorder(Protocol):
-    """Keeps what was read. Neither method raises or waits: a read never fails because its record could not be kept."""
+    """Keeps what was read and changed. No method raises or waits: a read never fails because its record is not kept."""
 
     def read(self, read: Read) -> None:
         """Record a read, or one that was refused."""
         ...
 
-    def sign_in_failed(self, caller: Caller, reason: str, token_id: str) -> None:
-        """Record a secret that opened nothing.
+    def changed(self, change: Change) -> None:
+        """Record a change of how the log is administered, or one that was refused."""
+        ...
+
+    def sign_in_failed(self, caller: Caller, reason: str, token_id: str, method: SignInMethod = "token") -> None:
+        """Record a sign-in that was refused.
 
         Args:
             caller: By whom.
-            reason: unknown, revoked or expired.
-            token_id: Recognisable beginning of the secret, ``""`` for none.
+            reason: Of a token: unknown, revoked or expired; else a sentence.
+            token_id: Recognisable beginning of the secret, or the name of the person; ``""`` for none.
+            method: How it was tried.
         """
+        ...
+
+    def signed_in(self, caller: Caller, token: Token, method: SignInMethod) -> None:
+        """Record the beginning of a session of the page."""
+        ...
+
+    def signed_out(self, caller: Caller, token: Token, method: SignInMethod) -> None:
+        """Record that somebody ended a session of the page."""
         ...
 
 
@@ -87,8 +132,17 @@ class NoRecorder:
     def read(self, read: Read) -> None:
         """Forget a read."""
 
-    def sign_in_failed(self, caller: Caller, reason: str, token_id: str) -> None:
+    def changed(self, change: Change) -> None:
+        """Forget a change."""
+
+    def sign_in_failed(self, caller: Caller, reason: str, token_id: str, method: SignInMethod = "token") -> None:
         """Forget a failed sign-in."""
+
+    def signed_in(self, caller: Caller, token: Token, method: SignInMethod) -> None:
+        """Forget a sign-in."""
+
+    def signed_out(self, caller: Caller, token: Token, method: SignInMethod) -> None:
+        """Forget a sign-out."""
 
 
 def filter_names(question: Question) -> tuple[str, ...]:

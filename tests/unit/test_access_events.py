@@ -15,7 +15,7 @@ import pytest
 from auditstream.access_events import AccessEvents, open_access_producer
 from auditstream.settings import Settings
 from producers import AuditProducer
-from query.access import Caller, Read, Scope, Token
+from query.access import Caller, Change, Identity, Read, Scope, Token
 from query.settings import AccessSettings, HttpSettings
 from schemas.catalogue import Catalogue
 from schemas.columns import avro_schema
@@ -109,3 +109,65 @@ def test_a_read_goes_on_when_its_record_cannot_be_kept(settings: Settings, produ
     producer.close()
     recorder.read(Read("access.search", token(Scope()), CALLER, "/api/v1/events"))
     assert spooled(settings) == []
+
+
+def person(scope: Scope) -> Identity:
+    return Identity(
+        "oidc_0123456789abcdef",
+        "Ann",
+        "auditor",
+        scope,
+        NOW,
+        issuer="https://id.example",
+        subject="u-7",
+        email="ann@example.com",
+    )
+
+
+def test_a_person_is_recorded_as_that_person_from_sign_in_to_sign_out(
+    settings: Settings, producer: AuditProducer
+) -> None:
+    recorder = AccessEvents(producer, Catalogue.load(), settings.access)
+    ann = person(Scope(("acme",)))
+    recorder.signed_in(CALLER, ann, "oidc")
+    recorder.read(Read("access.search", ann, CALLER, "/journal"))
+    recorder.signed_out(CALLER, ann, "oidc")
+    events = spooled(settings)
+    assert [(e["event_code"], e["record_kind"]) for e in events] == [
+        ("auth.login", "auth"),
+        ("access.search", "access"),
+        ("auth.logout", "auth"),
+    ]
+    assert {(e["actor_type"], e["actor_id"], e["actor_name"], e["actor_email"]) for e in events} == {
+        ("user", "u-7", "Ann", "ann@example.com")
+    }
+    assert {e["tenant_id"] for e in events} == {"acme"}
+    assert (events[0]["auth"]["method"], events[0]["outcome"], events[0]["origin"]) == ("oidc", "success", "dashboard")
+
+
+def test_a_refused_person_is_recorded_with_the_reason(settings: Settings, producer: AuditProducer) -> None:
+    recorder = AccessEvents(producer, Catalogue.load(), settings.access)
+    recorder.sign_in_failed(CALLER, "no rule gives a role", "bob", "oidc")
+    (event,) = spooled(settings)
+    assert (event["auth"]["method"], event["auth"]["attempted_login"]) == ("oidc", "bob")
+    assert (event["outcome"], event["outcome_reason"]) == ("failure", "no rule gives a role")
+
+
+def test_a_change_of_tokens_says_who_made_it_and_what_from_the_command_line_and_over_http(
+    settings: Settings, producer: AuditProducer
+) -> None:
+    recorder = AccessEvents(producer, Catalogue.load(), settings.access)
+    made = {"role": (None, "auditor"), "tenants": (None, ["acme"])}
+    typed = Change("access.token_create", Caller(""), "api_token", "tok_x", "desk", operator="root", values=made)
+    recorder.changed(typed)
+    admin = token(Scope(("acme",)), "administrator")
+    recorder.changed(Change("access.token_revoke", CALLER, "api_token", "tok_x", "desk", by=admin, reason="no"))
+    create, revoke = spooled(settings)
+    assert (create["record_kind"], create["actor_type"], create["actor_id"]) == ("access", "user", "root")
+    assert (create["origin"], create["origin_name"]) == ("other", "command line")
+    assert [(c["field"], c["before"], c["after"]) for c in create["changes"]] == [
+        ("role", None, "auditor"),
+        ("tenants", None, '["acme"]'),
+    ]
+    assert (revoke["actor_id"], revoke["target_id"], revoke["outcome"]) == ("tok_aaaaaaaaaa", "tok_x", "denied")
+    assert (revoke["tenant_id"], revoke["request_id"]) == ("acme", "req-1")
