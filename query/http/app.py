@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from starlette.applications import Starlette
@@ -28,6 +28,8 @@ HEALTH_PATH = "/health/live"
 #: Smaller answers are not worth compressing.
 _COMPRESSED_FROM_BYTES = 1000
 
+Answers = Callable[[Request], Awaitable[Response]]
+
 _HEADERS = (
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
@@ -45,10 +47,10 @@ def build_app(service: ReadService, version: str, *, more: Sequence[BaseRoute] =
     openapi = to_json(document(ENDPOINTS, service.settings, version))
     routes = [
         *_routes(service),
-        _route(tail.PATH, ["GET"], partial(tail.tail, service), "tail"),
-        _route(run_log.PATH, ["POST"], partial(run_log.run_log, service), "run_log"),
-        _route(OPENAPI_PATH, ["GET"], _fixed(openapi), "openapi"),
-        _route(HEALTH_PATH, ["GET"], _fixed(b'{"status":"live"}'), "health"),
+        _route(tail.PATH, {"GET": partial(tail.tail, service)}, "tail"),
+        _route(run_log.PATH, {"POST": partial(run_log.run_log, service)}, "run_log"),
+        _route(OPENAPI_PATH, {"GET": _fixed(openapi)}, "openapi"),
+        _route(HEALTH_PATH, {"GET": _fixed(b'{"status":"live"}')}, "health"),
         *more,
     ]
     return Starlette(
@@ -59,21 +61,28 @@ def build_app(service: ReadService, version: str, *, more: Sequence[BaseRoute] =
 
 
 def _routes(service: ReadService) -> Iterator[BaseRoute]:
+    by_path: dict[str, list[Endpoint]] = {}
     for endpoint in ENDPOINTS:
-        yield _route(endpoint.path, [endpoint.method], responder(service, endpoint), endpoint.name)
+        by_path.setdefault(endpoint.path, []).append(endpoint)
+    for path, endpoints in by_path.items():
+        answers: dict[str, Answers] = {e.method: responder(service, e) for e in endpoints}
+        yield _route(path, answers, endpoints[0].name, head=all(e.head for e in endpoints))
 
 
-def _route(path: str, methods: list[str], respond: Callable[[Request], Awaitable[Response]], name: str) -> Route:
-    allowed = ", ".join(sorted({*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])}))
+def _route(path: str, answers: Mapping[str, Answers], name: str, *, head: bool = True) -> Route:
+    by_method = dict(answers)
+    if head and "GET" in answers:
+        by_method["HEAD"] = answers["GET"]
+    allowed = ", ".join(sorted({*by_method, "OPTIONS"}))
 
     async def answered(request: Request) -> Response:
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={"Allow": allowed})
-        if request.method not in allowed.split(", "):
+        if request.method not in by_method:
             detail = f"{request.method} is not possible here; possible are {allowed}"
             problem = Problem("method-not-allowed", detail, headers={"Allow": allowed})
             return problem_response(problem, request.state.request_id)
-        return await respond(request)
+        return await by_method[request.method](request)
 
     # Every method comes here, so that what is not possible is answered in one form.
     route = Route(path, answered, name=name)
@@ -81,7 +90,7 @@ def _route(path: str, methods: list[str], respond: Callable[[Request], Awaitable
     return route
 
 
-def _fixed(body: bytes) -> Callable[[Request], Awaitable[Response]]:
+def _fixed(body: bytes) -> Answers:
     async def respond(request: Request) -> Response:
         del request
         return Response(body, media_type="application/json")
@@ -113,11 +122,13 @@ class Envelope:
             return
         request_id = request_id_of(HTTPConnection(scope))
         scope.setdefault("state", {})["request_id"] = request_id
-        headers = [(b"x-request-id", request_id.encode()), *_HEADERS]
+        always = [(b"x-request-id", request_id.encode()), *_HEADERS]
 
         async def enveloped(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *headers]
+                own = message.get("headers", [])
+                named = {name for name, _ in own}
+                message["headers"] = [*own, *((name, value) for name, value in always if name not in named)]
             elif scope["method"] == "HEAD":
                 message = {**message, "body": b""}
             await send(message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from starlette.responses import Response
@@ -11,6 +11,7 @@ from starlette.responses import Response
 from query.access.recording import AccessCode, Caller
 from query.access.scoped_reader import ScopedReader
 from query.access.token import Token
+from query.http.files import OpenFile
 from query.http.parameters import Parameter, Values
 from query.question import Question
 from query.settings import HttpSettings
@@ -53,6 +54,7 @@ class Answer:
         rows: Rows of it, for the record of the read.
         next_cursor: Continues a page; None when there is no further one.
         target_id: Event that was looked at, for the record.
+        file: Sent in place of the body; None for JSON.
     """
 
     body: Mapping[str, Any]
@@ -61,6 +63,7 @@ class Answer:
     rows: int | None = None
     next_cursor: str | None = None
     target_id: str = ""
+    file: OpenFile | None = None
 
 
 Handler = Callable[[Call, ScopedReader], Answer]
@@ -84,9 +87,13 @@ class Endpoint:
         body: JSON Schema of the body; None without one.
         code: Event code under which the read is recorded; None for what is no read of the log.
         tag: Group in the document.
+        problems: Kinds of problems that it may answer with, beside those of every endpoint.
+        status: HTTP status of its answer.
+        head: Whether HEAD is answered too, as GET without the body.
+        media_types: Of the file that it answers with; empty for JSON.
     """
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     name: str
     summary: str
@@ -97,4 +104,7 @@ class Endpoint:
     body: JsonSchema | None = None
     code: AccessCode | None = "access.search"
     tag: str = "events"
-    problems: tuple[str, ...] = field(default=())
+    problems: tuple[str, ...] = ()
+    status: int = 200
+    head: bool = True
+    media_types: tuple[str, ...] = ()

@@ -69,7 +69,7 @@ def _operation(endpoint: Endpoint) -> Json:
         "summary": endpoint.summary,
         "tags": [endpoint.tag],
         "parameters": list(_parameters(endpoint.parameters, filters=endpoint.filters)),
-        "responses": {"200": _answer("application/json", endpoint.answer), **_problems(problems)},
+        "responses": {str(endpoint.status): _done(endpoint), **_problems(problems)},
     }
     if endpoint.body:
         content = {"application/json": {"schema": endpoint.body}}
@@ -105,6 +105,13 @@ def _problems(kinds: Iterable[str]) -> Json:
         }
         for status, found in sorted(titles.items())
     }
+
+
+def _done(endpoint: Endpoint) -> Json:
+    if not endpoint.media_types:
+        return _answer("application/json", endpoint.answer)
+    content = {media_type: {"schema": dict(endpoint.answer)} for media_type in endpoint.media_types}
+    return {"description": "Done.", "content": content}
 
 
 def _answer(media_type: str, schema: Mapping[str, Any]) -> Json:

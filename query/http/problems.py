@@ -31,6 +31,8 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "not-found": (404, "There is nothing here"),
     "method-not-allowed": (405, "This method is not possible here"),
     "not-acceptable": (406, "The answer has no such form"),
+    "conflict": (409, "This is not possible in the present state"),
+    "gone": (410, "It is no longer kept"),
     "too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The form of the body is not understood"),
     "too-expensive": (422, "The question passes a limit"),

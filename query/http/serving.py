@@ -17,6 +17,7 @@ from query.access.token import Token
 from query.http.body import read_json
 from query.http.encoding import to_json
 from query.http.endpoint import Answer, Call, Endpoint
+from query.http.files import file_response
 from query.http.parameters import Values, check_names
 from query.http.problems import MEDIA_TYPE, Problem, problem_of
 from query.http.service import ReadService, bearer, caller_of
@@ -90,12 +91,14 @@ def _record(service: ReadService, endpoint: Endpoint, call: Call, answer: Answer
 
 
 def _response(endpoint: Endpoint, request: Request, answer: Answer) -> Response:
+    if answer.file is not None:
+        return file_response(answer.file)
     body, headers = dict(answer.body), {}
     if endpoint.method == "GET" and "next_cursor" in body:
         following = _next(request, answer.next_cursor)
         body["links"] = {"self": _relative(request), **({"next": following} if following else {})}
         headers = {"Link": f'<{following}>; rel="next"'} if following else {}
-    return Response(to_json(body), media_type="application/json", headers=headers)
+    return Response(to_json(body), endpoint.status, media_type="application/json", headers=headers)
 
 
 def _relative(request: Request) -> str:

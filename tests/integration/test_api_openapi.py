@@ -51,6 +51,8 @@ RICH = {
 }
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 #: What requests are filled with, so that more than refusals is looked at.
+#: Groups whose answers the tests of their own look at: they show what was made before by the same reader.
+OWN = ("exports", "searches")
 KNOWN = {"event_id": str(EVENT_ID), "tenant": "acme", "actor_id": "u-1", "name": "action"}
 
 
@@ -93,7 +95,9 @@ def test_no_parameter_is_named_twice(document: dict[str, Any]) -> None:
             assert len(names) == len(set(names)), path
 
 
-@pytest.mark.parametrize("endpoint", [e for e in ENDPOINTS if e.method == "GET"], ids=lambda e: e.name)
+@pytest.mark.parametrize(
+    "endpoint", [e for e in ENDPOINTS if e.method == "GET" and e.tag not in OWN], ids=lambda e: e.name
+)
 @pytest.mark.parametrize("role", ["administrator", "exporter"])
 def test_answers_have_the_form_that_the_document_gives_them(
     api: Api, document: dict[str, Any], endpoint: Any, role: str
@@ -106,7 +110,7 @@ def test_answers_have_the_form_that_the_document_gives_them(
     assert (answer.status_code == 200) == (role == "administrator" or endpoint.tag != "ledger")
 
 
-@pytest.mark.parametrize("path", [*(e.path for e in ENDPOINTS), tail.PATH, run_log.PATH])
+@pytest.mark.parametrize("path", [*dict.fromkeys(e.path for e in ENDPOINTS), tail.PATH, run_log.PATH])
 def test_requests_made_up_from_the_document_find_no_fault(api: Api, made_up: Any, path: str) -> None:
     secret = api.secret("administrator")
     statuses = set()
@@ -118,9 +122,9 @@ def test_requests_made_up_from_the_document_find_no_fault(api: Api, made_up: Any
         statuses.add(response.status_code)
         case.validate_response(response, checks=CHECKS)
 
-    (operation,) = made_up[path].values()
     limited = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-    limited(given(case=operation.as_strategy())(attempt))()
+    for operation in made_up[path].values():
+        limited(given(case=operation.as_strategy())(attempt))()
     assert statuses
 
 
