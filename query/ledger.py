@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from query import cursor as cursors
 from query.cursor import Cursor
@@ -20,7 +21,14 @@ from query.sorting import Key, Order, cursor_keys, without_keys
 _STORED = Key("ingested_at", "Moment")
 _PLACE = (Key("kafka_topic_id", "UUID"), Key("kafka_partition", "Int64"))
 _COMPARISONS = {"since": ("ingested_at", ">="), "until": ("ingested_at", "<")}
-_COLUMNS = {"topic": "kafka_topic", "partition": "kafka_partition", "tenant": "tenant_id"}
+_COLUMNS = {
+    "topic": "kafka_topic",
+    "partition": "kafka_partition",
+    "offset": "kafka_offset",
+    "tenant": "tenant_id",
+}
+#: Reasons that are told apart at most; a worker knows a few dozen.
+_MOST_REASONS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,8 @@ class DeadLetterFilter:
         event_code: Event code, as far as it could be decoded.
         since: Stored at this time or later.
         until: Stored before this time.
+        topic_id: Id of the topic.
+        offset: Offset of the message.
     """
 
     stage: str | None = None
@@ -46,6 +56,8 @@ class DeadLetterFilter:
     event_code: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    topic_id: UUID | None = None
+    offset: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +69,33 @@ class BatchFilter:
         partition: Its partition.
         since: Stored at this time or later.
         until: Stored before this time.
+        topic_id: Id of the topic.
+        holding: Only the range that holds this offset.
     """
 
     topic: str | None = None
     partition: int | None = None
     since: datetime | None = None
     until: datetime | None = None
+    topic_id: UUID | None = None
+    holding: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Dead letters that were refused for one reason.
+
+    Attributes:
+        stage: decode, validate or insert.
+        reason_code: Stable name of the reason.
+        letters: How many.
+        newest: When the last of them was stored.
+    """
+
+    stage: str
+    reason_code: str
+    letters: int
+    newest: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +166,27 @@ def dead_letters(
     return listing.page(database, asdict(asked or DeadLetterFilter()), limit=limit, cursor=cursor, fields=fields)
 
 
+def dead_letter_reasons(database: Database, asked: DeadLetterFilter | None = None) -> list[Reason]:
+    """Count dead letters by reason, the most frequent first.
+
+    Args:
+        database: Where to read.
+        asked: Which ones; None for all.
+
+    Raises:
+        QueryError: The database could not answer.
+    """
+    parameters = Parameters()
+    given = asdict(asked or DeadLetterFilter())
+    where = [ALIVE, *(_condition(n, v, parameters) for n, v in given.items() if v is not None)]
+    statement = (
+        "SELECT stage, reason_code, count() AS letters, max(ingested_at) AS newest FROM dead_letters "  # noqa: S608 - values are bound
+        f"WHERE {' AND '.join(where)} GROUP BY stage, reason_code "
+        f"ORDER BY letters DESC, stage, reason_code LIMIT {_MOST_REASONS}"
+    )
+    return [Reason(**row) for row in database.rows(statement, parameters)]
+
+
 def ingest_batches(
     database: Database,
     asked: BatchFilter | None = None,
@@ -159,10 +213,14 @@ def ingest_batches(
     return listing.page(database, asdict(asked or BatchFilter()), limit=limit, cursor=cursor, fields=fields)
 
 
-def _condition(name: str, value: str | int | datetime, parameters: Parameters) -> str:
+def _condition(name: str, value: str | int | datetime | UUID, parameters: Parameters) -> str:
     if isinstance(value, datetime):
         column, comparison = _COMPARISONS[name]
         return f"{column} {comparison} {parameters.moment(value)}"
+    if isinstance(value, UUID):
+        return f"kafka_{name} = {parameters.bind(str(value), 'UUID')}"
+    if name == "holding":
+        return f"{parameters.bind(value, 'Int64')} BETWEEN first_offset AND last_offset"
     column = _COLUMNS.get(name, name)
     bound = parameters.bind(value, "Int64") if isinstance(value, int) else parameters.text(value)
     return f"{column} = {bound}"

@@ -14,7 +14,7 @@ from query.arrivals import Arrivals, Position
 from query.database import Database, Limits, open_client
 from query.events import Detail, Page
 from query.fields import Row
-from query.ledger import BatchFilter, DeadLetterFilter
+from query.ledger import BatchFilter, DeadLetterFilter, Reason
 from query.question import Question
 from sinks.settings import ClickHouseSettings
 
@@ -99,6 +99,10 @@ class Reader:
     ) -> Page:
         """Read dead letters; see ``query.ledger.dead_letters``."""
         return ledger.dead_letters(self._database, asked, limit=limit, cursor=cursor, fields=fields)
+
+    def dead_letter_reasons(self, asked: DeadLetterFilter | None = None) -> list[Reason]:
+        """Count dead letters by reason; see ``query.ledger.dead_letter_reasons``."""
+        return ledger.dead_letter_reasons(self._database, asked)
 
     def ingest_batches(
         self,

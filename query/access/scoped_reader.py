@@ -17,7 +17,7 @@ from query.condition import condition
 from query.events import Detail, Page
 from query.expression import AnyOf, Not, Term, conjunction
 from query.fields import Row
-from query.ledger import BatchFilter, DeadLetterFilter
+from query.ledger import BatchFilter, DeadLetterFilter, Reason
 from query.parameters import Parameters
 from query.question import Question
 from query.reader import DEFAULT_ROWS, Reader
@@ -138,6 +138,11 @@ class ScopedReader:
         if self._token.may(Right.BODIES) and self._hides is None:
             return found
         return Page([_without_raw(row) for row in found.rows], found.next_cursor)
+
+    def dead_letter_reasons(self, asked: DeadLetterFilter | None = None) -> list[Reason]:
+        """Count dead letters by reason; see ``Reader.dead_letter_reasons``."""
+        self._need(Right.LEDGER, "dead letters")
+        return self._reader.dead_letter_reasons(self._confined_letters(asked or DeadLetterFilter()))
 
     def ingest_batches(
         self,
