@@ -96,11 +96,17 @@ def plain_text(value: object) -> str:
         case bool():
             return str(value).lower()
         case Mapping():
-            return json.dumps(hidden("", value), ensure_ascii=False) if value else ""
+            return json.dumps(hidden("", value), ensure_ascii=False, default=_json_value) if value else ""
         case tuple() | list():
             return ",".join(plain_text(item) for item in value)
         case _:
             return str(value)
+
+
+def _json_value(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return hidden("", {name: getattr(value, name) for name in value.model_fields_set})
+    return plain_text(value)
 
 
 def _shape(annotation: object) -> Literal["plain", "list", "table"]:
@@ -122,7 +128,13 @@ def _kind(annotation: object) -> str:
         return f"table of {_kind(arguments[1])}"
     if origin in {tuple, list}:
         return f"list of {_kind(arguments[0])}"
-    return _NAMES.get(annotation, str(annotation))
+    return _NAMES.get(annotation) or _table(annotation)
+
+
+def _table(annotation: object) -> str:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return f"tables with {', '.join(annotation.model_fields)}"
+    return str(annotation)
 
 
 _NAMES: Mapping[object, str] = {
