@@ -39,6 +39,9 @@ _RATE = 500.0
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Same seed, same events.")
 @click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port of the page and the API.  [default: 8480, or a free one]"
+)
+@click.option(
     "--data-dir",
     type=click.Path(path_type=Path, file_okay=False),
     help="Keep the database here; must be new or empty.  [default: removed at the end]",
@@ -55,6 +58,7 @@ def demo(
     rate: float | None,
     bad_share: float,
     seed: int,
+    port: int | None,
     data_dir: Path | None,
     ready_file: Path | None,
 ) -> None:
@@ -78,9 +82,12 @@ def demo(
     with _directory(data_dir) as directory:
         console.print("starting Kafka, registry, database and worker in this process …", highlight=False)
         prepare()
-        with EmbeddedPlatform(directory) as platform, RunningDemo(platform, plan) as running:
+        with (
+            EmbeddedPlatform(directory, {} if port is None else {"port": port}) as platform,
+            RunningDemo(platform, plan, any_port=port is None) as running,
+        ):
             if ready_file is not None:
-                platform.write_ready_file(ready_file, running.service.port)
+                platform.write_ready_file(ready_file, running.service.port, running.served.ready())
             if not once:
                 _run_until_interrupted(console, running)
                 return

@@ -6,8 +6,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from auditstream.access_events import SERVICE
 from sinks.connection import Connections
 
+#: Records of reads are events too; they were not produced by the load.
+_OF_LOAD = f"source_service != '{SERVICE}'"
 _PLACES = """
 SELECT count() AS n, uniqExact(kafka_topic_id, kafka_partition, kafka_offset) AS places FROM
 (
@@ -42,6 +45,20 @@ class Balance:
         return self.duplicates == self.missing == 0 and self.produced == self.stored + self.dead_lettered
 
 
+def accounted(connections: Connections) -> int:
+    """Return how many messages of the load are stored, as events or as dead letters.
+
+    Args:
+        connections: Connections to the database.
+    """
+    database = connections.settings.database
+    rows = connections.rows(
+        f"SELECT (SELECT count() FROM {database}.audit_events WHERE {_OF_LOAD}) + "  # noqa: S608 - checked by the settings
+        f"(SELECT count() FROM {database}.dead_letters) AS n"
+    )
+    return int(rows[0]["n"])
+
+
 def balance(connections: Connections, produced_ids: Iterable[str], expected_dead: int) -> Balance:
     """Compare what was produced with what is stored.
 
@@ -54,7 +71,7 @@ def balance(connections: Connections, produced_ids: Iterable[str], expected_dead
     produced = Counter(produced_ids)
     stored = Counter(
         row["id"]
-        for row in connections.rows(f"SELECT toString(event_id) AS id FROM {database}.audit_events")  # noqa: S608 - checked by the settings
+        for row in connections.rows(f"SELECT toString(event_id) AS id FROM {database}.audit_events WHERE {_OF_LOAD}")  # noqa: S608 - checked by the settings
     )
     dead = int(connections.rows(f"SELECT count() AS n FROM {database}.dead_letters")[0]["n"])  # noqa: S608 - as above
     places = connections.rows(_PLACES.format(database=database))[0]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 
 from confluent_kafka import Producer
@@ -20,6 +22,7 @@ from sinks.connection import Connections
 from sinks.migrate import Migrator
 from sinks.served import LOOPBACK, Server
 from sinks.served_engine import Engine
+from sinks.settings import ClickHouseSettings
 
 DATABASE = "auditstream"
 EVENTS_TOPIC, ACTORS_TOPIC = "audit.events", "audit.actors"
@@ -35,26 +38,30 @@ class EmbeddedPlatform:
 
     Attributes:
         settings: Settings of a worker in this process.
+        reader_settings: Settings of readers in this process.
         registry: The registry.
         database_url: Where ClickHouse's HTTP interface is served to others.
         registry_url: Where the registry is served to others.
     """
 
     settings: Settings
+    reader_settings: Settings
     registry: MemoryRegistry
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, http: Mapping[str, object] | None = None) -> None:
         """Plan the platform.
 
         Args:
             directory: Directory of the database, created when missing.
+            http: Settings of the HTTP server that differ from the defaults.
         """
-        self._directory = directory
+        self._directory, self._http = directory, http or {}
         self._stack = ExitStack()
         self.database_url = self.registry_url = ""
 
     def __enter__(self) -> EmbeddedPlatform:
         """Start everything, register the schemas, create the tables."""
+        state = Path(self._stack.enter_context(TemporaryDirectory(prefix="auditstream-demo-state-")))
         bootstrap = self._start_kafka()
         self.registry = memory_registry("demo")
         for topic, schema in ((EVENTS_TOPIC, "audit_event"), (ACTORS_TOPIC, "actor")):
@@ -64,6 +71,9 @@ class EmbeddedPlatform:
             registry={"url": "mock://demo"},
             clickhouse={"interface": "chdb", "path": self._directory, "database": DATABASE},
             worker={"http_port": 0, "batch_age_s": 0.5, "group_id": "demo"},
+            export={"storage": str(state / "exports"), "audit_spool_dir": state / "export-spool"},
+            access={"spool_dir": state / "access-spool"},
+            http=self._http,
         )
         self._migrate()
         self._serve()
@@ -101,6 +111,9 @@ class EmbeddedPlatform:
         self._stack.callback(server.shutdown)
         threading.Thread(target=server.serve_forever, name="database", daemon=True).start()
         self.database_url = f"http://{LOOPBACK}:{server.port}"
+        # Readers go through the server, as they do in other processes: what they ask for is limited and can be ended.
+        database = ClickHouseSettings(host=LOOPBACK, port=server.port, database=DATABASE)
+        self.reader_settings = self.settings.model_copy(update={"clickhouse": database})
 
     def environment(self) -> dict[str, str]:
         """Return the variables with which commands in another terminal use this platform."""
@@ -110,10 +123,18 @@ class EmbeddedPlatform:
             "AUDITSTREAM_REGISTRY_URL": self.registry_url,
             "AUDITSTREAM_CLICKHOUSE_HOST": host,
             "AUDITSTREAM_CLICKHOUSE_PORT": port,
+            "AUDITSTREAM_EXPORT_STORAGE": self.settings.export.storage,
+            "AUDITSTREAM_EXPORT_AUDIT_SPOOL_DIR": str(self.settings.export.audit_spool_dir),
         }
 
-    def write_ready_file(self, file: Path, metrics_port: int) -> None:
-        """Write the addresses as JSON, whole or not at all."""
+    def write_ready_file(self, file: Path, metrics_port: int, served: Mapping[str, object]) -> None:
+        """Write the addresses as JSON, whole or not at all, and readable for their owner only: tokens are in it.
+
+        Args:
+            file: Where to.
+            metrics_port: Port of the worker's metrics.
+            served: What is served over HTTP: address and tokens.
+        """
         addresses = {
             "kafka": self.settings.kafka.bootstrap_servers,
             "registry": self.registry_url,
@@ -122,8 +143,10 @@ class EmbeddedPlatform:
             "database_path": str(self._directory.resolve()),
             "metrics": f"http://127.0.0.1:{metrics_port}/metrics",
             "environment": self.environment(),
+            **served,
             "pid": os.getpid(),
         }
         part = file.with_name(f"{file.name}.part")
+        part.touch(mode=0o600)
         part.write_text(json.dumps(addresses, indent=2) + "\n", encoding="utf-8")
         part.replace(file)

@@ -1,0 +1,83 @@
+"""The demo over HTTP: the same application as ``auditstream serve``, with a token for every role."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from auditstream.demo.people import ANN, TENANT
+from auditstream.http_server import serving
+from auditstream.reading import opened_app
+from auditstream.settings import Settings
+from query.access import ROLES, Scope, TokenStore
+from sinks.connection import Connections
+
+ADMINISTRATOR, OWN_EVENTS = "administrator", "own_events"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Where the demo answers, and what opens it.
+
+    Attributes:
+        url: Address of the server.
+        tokens: Secret of a token by role.
+    """
+
+    url: str
+    tokens: Mapping[str, str]
+
+    @property
+    def api(self) -> str:
+        """Address of the HTTP API."""
+        return f"{self.url}/api/v1"
+
+    @property
+    def token(self) -> str:
+        """Secret of the administrator's token."""
+        return self.tokens[ADMINISTRATOR]
+
+    def ready(self) -> Mapping[str, object]:
+        """Return what the ready file says of it."""
+        return {"url": self.url, "api": self.api, "token": self.token, "tokens": dict(self.tokens)}
+
+
+@contextmanager
+def served_demo(settings: Settings, *, any_port: bool) -> Iterator[Served]:
+    """Serve the API and what stands beside it for as long as the context lasts.
+
+    Args:
+        settings: Settings of a reader.
+        any_port: Whether another port will do when that of ``settings.http`` is in use.
+
+    Raises:
+        OSError: The port is in use.
+        ProducerError: Reads cannot be recorded.
+    """
+    tokens = _create_tokens(settings)
+    with opened_app(settings) as (app, service), ExitStack() as stack:
+        try:
+            url = stack.enter_context(serving(app, service, settings.http))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or not any_port:
+                raise
+            url = stack.enter_context(serving(app, service, settings.http.model_copy(update={"port": 0})))
+        yield Served(url, tokens)
+
+
+def _create_tokens(settings: Settings) -> Mapping[str, str]:
+    connections = Connections(settings.clickhouse)
+    try:
+        store = TokenStore(connections)
+        return {role: store.create(f"demo {role}", role, scope_of(role), created_by="demo")[1] for role in ROLES}
+    finally:
+        connections.close()
+
+
+def scope_of(role: str) -> Scope:
+    """Return what the demo's token of a role reaches: everything, one company, or one person in it."""
+    if role == ADMINISTRATOR:
+        return Scope()
+    return Scope((TENANT,), actor_id=ANN.id if role == OWN_EVENTS else "")
