@@ -7,18 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from auditstream import __version__
 from auditstream.settings import Settings
-from producers import Actor, AuditEvent, AuditProducer, Export, ProducerError, SpoolLocked, Target
-from producers.settings import ProducerSettings
+from auditstream.spools import open_spooled
+from producers import Actor, AuditEvent, AuditProducer, Export, ProducerError, Target
 from query.exports import Entry, Job, Trail, format_of, no_trail
 from query.period import micros
 from schemas.errors import SchemaError
 
-#: Commands side by side have a spool each; beyond this many something is wrong.
-_SPOOLS = 64
 #: Seconds that the end of a command waits for Kafka. What is not acknowledged waits in the spool for the next one.
 _CLOSE_S = 3.0
 #: What the events call the exported thing.
@@ -103,25 +99,7 @@ def _block(job: Job, entry: Entry) -> Export:
 
 def _producer(settings: Settings, report: Callable[[str], None]) -> AuditProducer | None:
     try:
-        return _open_spool(settings)
+        return open_spooled(settings, settings.export.audit_spool_dir)
     except _BLOCKED as error:
         report(f"this export leaves no audit events: {error}")
         return None
-
-
-def _open_spool(settings: Settings) -> AuditProducer:
-    folder = settings.export.audit_spool_dir.expanduser()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for number in range(_SPOOLS - 1):
-        try:
-            return _open(settings, folder / str(number))
-        except SpoolLocked:
-            continue
-    return _open(settings, folder / str(_SPOOLS - 1))
-
-
-def _open(settings: Settings, spool: Path) -> AuditProducer:
-    given: ProducerSettings = settings.producer
-    stamps = {"source_service": "auditstream", "source_version": __version__}
-    asked = given.model_copy(update={"mode": "best_effort", "spool_dir": spool, **stamps})
-    return AuditProducer(settings.kafka, settings.registry, asked)

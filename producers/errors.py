@@ -3,6 +3,7 @@
 ProducerError
 ├── InvalidEvent           correct the event: ``field``, ``value`` and ``expected`` say what
 ├── DeliveryFailed         not confirmed; send again with the same ``event_id`` if ``may_arrive`` is acceptable to readers
+├── CommandFailed          not confirmed; a command may be sent again when its receiver knows repetitions
 ├── SpoolFull              slow down, or give up the event knowingly: it was not accepted
 ├── SpoolLocked            another process owns the spool directory: give each process its own
 ├── SpoolUnusable          the spool directory cannot be written or read (``detail``)
@@ -52,6 +53,21 @@ class DeliveryFailed(ProducerError):
         fate = "it may still arrive; repeat it only with the same event_id" if may_arrive else "it was not written"
         super().__init__(f"event {event_id} was not acknowledged: {reason}; {fate}")
         self.event_id, self.reason, self.may_arrive = event_id, reason, may_arrive
+
+
+class CommandFailed(ProducerError):
+    """Kafka did not confirm a command.
+
+    Attributes:
+        topic: Topic that it was for.
+        reason: What the client library or the deadline said.
+        may_arrive: The command may still be, or already have been, written by the broker.
+    """
+
+    def __init__(self, topic: str, reason: str, *, may_arrive: bool) -> None:
+        fate = "it may still arrive" if may_arrive else "it was not written"
+        super().__init__(f"a command for topic {topic} was not acknowledged: {reason}; {fate}")
+        self.topic, self.reason, self.may_arrive = topic, reason, may_arrive
 
 
 class SpoolFull(ProducerError):

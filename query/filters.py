@@ -193,6 +193,7 @@ def _states() -> Iterator[Filter]:
     )
     yield _choice("webhook_status", "hook_status", "State of a webhook sendout.", "hook_status")
     yield _exact("webhook_source", "hook_source_id", "Object that caused a webhook.", "source_id")
+    yield _exact("webhook_resend_of", "hook_resend_of", "Sendout that a webhook repeats.", "resend_of")
     yield Filter(
         "webhook_created_since",
         "Announced event created at this time or later.",

@@ -19,6 +19,8 @@ class Right(StrEnum):
     """Read dead letters and the manifest of batches."""
     EXPORT = "export"
     """Make and fetch exports."""
+    RESEND = "resend"
+    """Ask for webhooks to be sent again."""
     ERASE = "erase"
     """Erase a person's data."""
     TOKENS = "tokens"
@@ -29,6 +31,7 @@ class Right(StrEnum):
 ROLES: Mapping[str, frozenset[Right]] = {
     "own_events": frozenset({Right.EVENTS, Right.PERSONAL}),
     "auditor": frozenset({Right.EVENTS, Right.PERSONAL, Right.BODIES}),
+    "operator": frozenset({Right.EVENTS, Right.PERSONAL, Right.BODIES, Right.RESEND}),
     "administrator": frozenset(Right) - {Right.ERASE},
     "exporter": frozenset({Right.EVENTS, Right.EXPORT}),
     "erasure_officer": frozenset({Right.EVENTS, Right.PERSONAL, Right.ERASE}),

@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 
 import orjson
 
+from query.access.identity import Identity
 from query.access.token import Token
 from query.resend.errors import ResendError
 from query.resend.sendout import Sendout
@@ -44,7 +45,9 @@ class Asker:
 
     @classmethod
     def of(cls, token: Token, ip: str, origin: str) -> Asker:
-        """Return the asker of a token; an actor when the token is that of one."""
+        """Return the asker of a token: the person who signed in, the actor whose token it is, or the token."""
+        if isinstance(token, Identity):
+            return cls("user", token.subject, token.name, ip, origin)
         own = token.scope.actor_id
         return cls("user" if own else "api_token", own or token.token_id, token.name, ip, origin)
 

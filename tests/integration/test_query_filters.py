@@ -86,6 +86,7 @@ RICH = {
     "hook_event_type": "voucher.created",
     "hook_status": "retry",
     "hook_source_id": "src-1",
+    "hook_resend_of": "w-0",
     "hook_event_created_at": at("2026-06-14T00:00:00"),
     "hook_sent_at": at("2026-06-14T00:00:05"),
 }
@@ -194,6 +195,7 @@ CASES = {
     "webhook_type": ["voucher.created", "voucher.*"],
     "webhook_status": ["retry"],
     "webhook_source": ["src-1"],
+    "webhook_resend_of": ["w-0"],
     "webhook_created_since": ["2026-06-14"],
     "webhook_created_until": ["2026-06-15"],
     "webhook_sent_since": ["2026-06-14T00:00:05"],

@@ -89,6 +89,8 @@ def test_every_role_reads_events_and_only_some_see_more() -> None:
     assert all(Right.EVENTS in rights for rights in ROLES.values())
     assert [role for role, rights in ROLES.items() if Right.LEDGER in rights] == ["administrator"]
     assert [role for role, rights in ROLES.items() if Right.ERASE in rights] == ["erasure_officer"]
+    assert [role for role, rights in ROLES.items() if Right.RESEND in rights] == ["operator", "administrator"]
+    assert ROLES["operator"] - {Right.RESEND} == ROLES["auditor"]
     assert [role for role, rights in ROLES.items() if Right.PERSONAL not in rights] == ["exporter"]
 
 
