@@ -51,7 +51,8 @@ class AccessEvents:
         token, caller = read.token, read.caller
         event = self._event(read.code, self._tenant(token), caller)
         event.actor = actor_of(token)
-        event.target = Target(type="event" if read.target_id else "audit_log", id=read.target_id or None)
+        kind = read.target_type if read.target_id else "audit_log"
+        event.target = Target(type=kind, id=read.target_id or None)
         event.details = {"resource": read.resource, "reader": token.name}
         event.access = Access(
             query_hash=read.query_hash,

@@ -36,6 +36,16 @@ class ExportSettings(BaseModel):
     page_rows: Annotated[int, Field(gt=0, le=10_000)] = Field(
         2_000, description="Rows read at a time; memory is bounded by them."
     )
+    at_once: _Positive = Field(
+        2, description="Exports that `auditstream serve` makes at the same time; further ones wait."
+    )
+    waiting: Annotated[int, Field(ge=0)] = Field(
+        50, description="Exports that may wait in one process; further ones are refused."
+    )
+    heartbeat_s: Annotated[float, Field(gt=0)] = Field(
+        5.0,
+        description="Seconds between two signs of life of a process that makes exports; after six without one, what it was making has failed.",
+    )
     audit: bool = Field(
         default=True,
         description="Emit an audit event for every export and download, in best-effort mode: an outage of Kafka never holds an export up.",

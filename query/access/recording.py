@@ -16,7 +16,7 @@ from query.question import Question
 BeforeAfter = tuple[object, object]
 #: How somebody signed in.
 SignInMethod = Literal["token", "oidc"]
-AccessCode = Literal["access.search", "access.view", "access.tail", "access.denied"]
+AccessCode = Literal["access.search", "access.view", "access.tail", "access.export", "access.download", "access.denied"]
 _BOUNDS = {"since": ">=", "until": "<"}
 
 
@@ -54,6 +54,7 @@ class Read:
         rows: Rows returned; None when they were not counted.
         target_id: Event that was looked at, ``""`` for none.
         reason: Why it was refused, ``""`` when it was not.
+        target_type: Kind of what was looked at, when it is no event.
     """
 
     code: AccessCode
@@ -66,6 +67,7 @@ class Read:
     rows: int | None = None
     target_id: str = ""
     reason: str = ""
+    target_type: str = "event"
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,11 @@ class Token:
         """What its role allows."""
         return ROLES[self.role]
 
+    @property
+    def owner(self) -> str:
+        """Under which name exports and saved searches are kept: the same for all tokens of one actor."""
+        return f"{self.scope.tenants[0]}/{self.scope.actor_id}" if self.scope.actor_id else self.token_id
+
     def may(self, right: Right) -> bool:
         """Tell whether its role allows something."""
         return right in self.rights

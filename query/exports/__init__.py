@@ -2,26 +2,32 @@
 
 from query.export_settings import ExportSettings
 from query.exports.columns import Derived, ExportColumn
+from query.exports.desk import Asked, ExportDesk, Prospect
 from query.exports.errors import (
     ExportError,
     FileDamaged,
     InvalidExport,
+    JobCancelled,
     JobExpired,
     JobNotReady,
     JobUnknown,
     StorageUnusable,
+    TooManyJobs,
 )
 from query.exports.job import Entry, Job, State
 from query.exports.jobs import Download, ExportJobs, Trail, ignore_progress, no_trail
+from query.exports.keepers import Progress
 from query.exports.request import FORMAT_NAMES, MEDIA_TYPES, ExportRequest, Requester, format_of
 
 __all__ = [
     "FORMAT_NAMES",
     "MEDIA_TYPES",
+    "Asked",
     "Derived",
     "Download",
     "Entry",
     "ExportColumn",
+    "ExportDesk",
     "ExportError",
     "ExportJobs",
     "ExportRequest",
@@ -29,12 +35,16 @@ __all__ = [
     "FileDamaged",
     "InvalidExport",
     "Job",
+    "JobCancelled",
     "JobExpired",
     "JobNotReady",
     "JobUnknown",
+    "Progress",
+    "Prospect",
     "Requester",
     "State",
     "StorageUnusable",
+    "TooManyJobs",
     "Trail",
     "format_of",
     "ignore_progress",

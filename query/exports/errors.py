@@ -5,6 +5,8 @@ QueryError
 │   └── InvalidExport       correct the request: format, columns
 └── ExportError
     ├── JobUnknown          there is no such export
+    ├── JobCancelled        nothing: somebody gave the export up
+    ├── TooManyJobs         wait: as many exports are being made, and wait, as the settings allow
     ├── JobNotReady         wait, or look at its ``problem``
     ├── JobExpired          make it again: ``ExportJobs.repeat``
     ├── FileDamaged         the stored file is not the one that was written; make it again
@@ -47,6 +49,30 @@ class JobNotReady(ExportError):
     def __init__(self, job_id: str, state: str, problem: str = "") -> None:
         super().__init__(f"export {job_id} is {state}" + (f": {problem}" if problem else ""))
         self.job_id, self.state = job_id, state
+
+
+class JobCancelled(ExportError):
+    """Somebody gave the export up while it was being made.
+
+    Attributes:
+        job_id: The id.
+    """
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"export {job_id} was cancelled")
+        self.job_id = job_id
+
+
+class TooManyJobs(ExportError):
+    """No further export is taken now.
+
+    Attributes:
+        waiting: How many wait already.
+    """
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"{waiting} exports wait already; ask again when some are finished")
+        self.waiting = waiting
 
 
 class JobExpired(ExportError):

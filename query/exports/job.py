@@ -10,13 +10,27 @@ from typing import Any, Literal, TypeAlias
 from query.exports.request import ExportRequest, Requester, format_of
 
 State: TypeAlias = Literal["pending", "ready", "error", "expired"]
-#: What happens to an export, each an audit event ``export.<name>``.
-Happening: TypeAlias = Literal["request", "ready", "error", "expired", "download"]
+#: What happens to an export, each but ``taken`` an audit event ``export.<name>``.
+Happening: TypeAlias = Literal["request", "taken", "ready", "error", "delete", "expired", "download"]
 
 #: The states in the order in which an export passes through them, by what brings it there.
-STATES: Mapping[Happening, State] = {"request": "pending", "error": "error", "ready": "ready", "expired": "expired"}
+STATES: Mapping[Happening, State] = {
+    "request": "pending",
+    "error": "error",
+    "ready": "ready",
+    "delete": "expired",
+    "expired": "expired",
+}
 #: Order of what happened at the same moment.
-RANKS: Mapping[Happening, int] = {"request": 0, "error": 1, "ready": 2, "download": 3, "expired": 4}
+RANKS: Mapping[Happening, int] = {
+    "request": 0,
+    "taken": 1,
+    "error": 2,
+    "ready": 3,
+    "download": 4,
+    "delete": 5,
+    "expired": 6,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +41,8 @@ class Entry:
         what: What happened.
         at: When.
         by: Who did it; None when nobody did.
-        data: ``manifest`` and ``expires_at`` of a ready export, ``problem`` of a failed one.
+        data: ``manifest`` and ``expires_at`` of a ready export, ``problem`` of a failed one, ``cancelled`` when it was
+            given up on purpose, ``keeper`` of the process that makes it.
     """
 
     what: Happening
@@ -59,6 +74,8 @@ class Job:
     def state(self) -> State:
         """The state that its record has; see ``state_at`` for a file whose time is over."""
         # Not the last one in time: several machines may write, and their clocks differ.
+        if self.cancelled:
+            return "error"
         happened = {e.what for e in self.entries}
         return [state for what, state in STATES.items() if what in happened][-1]
 
@@ -66,6 +83,22 @@ class Job:
         """Return the state at a moment: a ready export expires by the clock, also when nobody looked."""
         over = self.state == "ready" and self.expires_at is not None and now >= self.expires_at
         return "expired" if over else self.state
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody gave it up before it was finished; that is final."""
+        return any(e.what == "error" and e.data.get("cancelled") for e in self.entries)
+
+    @property
+    def deleted(self) -> bool:
+        """Whether somebody removed its file before its time."""
+        return self._last("delete") is not None
+
+    @property
+    def keeper(self) -> str:
+        """The process that makes it, empty when none said so."""
+        found = self._last("taken")
+        return str(found.data["keeper"]) if found else ""
 
     @property
     def expires_at(self) -> datetime | None:

@@ -12,21 +12,18 @@ from typing import BinaryIO
 
 from query.condition import check
 from query.export_settings import ExportSettings
-from query.exports.columns import Derived, ExportColumn, columns_of
-from query.exports.errors import FileDamaged, JobExpired, JobNotReady, StorageUnusable
-from query.exports.formats import open_writer
+from query.exports.columns import Derived
+from query.exports.errors import FileDamaged, JobCancelled, JobExpired, JobNotReady, StorageUnusable
 from query.exports.job import Entry, Job
+from query.exports.keepers import Beat, Keepers
 from query.exports.ledger import Ledger
-from query.exports.manifest import Contents, facts, manifest, to_bytes
+from query.exports.making import FileMaker, OnRows, file_path
 from query.exports.request import ExportRequest, Requester, format_of
-from query.exports.selection import Pages, Selection
+from query.exports.selection import Pages
 from query.exports.storage import Storage
-from query.exports.writing import DigestedFile
 
 #: Told after each entry: the export with it, and the entry. It must not raise.
 Trail = Callable[[Job, Entry], None]
-#: Told the number of rows written so far.
-OnRows = Callable[[int], None]
 
 _CHUNK_BYTES = 1 << 20
 
@@ -60,6 +57,9 @@ class ExportJobs:
     """Makes exports, keeps them and hands them out. Thread-safe, and safe beside other processes on one storage.
 
     Whoever may see which export is decided by the caller: ``Job.request`` holds requester, tenant and scope.
+
+    Attributes:
+        keepers: Signs of life of the processes that make files.
     """
 
     def __init__(
@@ -82,9 +82,11 @@ class ExportJobs:
             StorageUnusable: The storage cannot be opened.
         """
         options = {name: value.get_secret_value() for name, value in settings.storage_options.items()}
-        self._settings, self._derived, self._trail, self._now = settings, derived or {}, trail, now
+        self._settings, self._trail, self._now = settings, trail, now
         self._storage = Storage(settings.storage, options)
         self._ledger = Ledger(self._storage)
+        self._maker = FileMaker(self._storage, settings, derived or {}, now)
+        self.keepers = Keepers(self._storage)
 
     def request(self, asked: ExportRequest) -> Job:
         """Record a request; ``run`` makes its file, now or later, here or elsewhere.
@@ -98,11 +100,19 @@ class ExportJobs:
         """
         check(asked.question.expression, asked.question.clock)
         format_of(asked.format)
-        self._columns(asked)
+        self._maker.columns(asked)
         entry = Entry("request", self._now(), asked.requester)
         job = self._ledger.add(str(uuid.uuid4()), asked, entry)
         self._trail(job, entry)
         return job
+
+    def take(self, job_id: str, keeper: str) -> Job:
+        """Note which process will make the file of a pending export; see ``keepers``.
+
+        Raises:
+            JobUnknown: There is no such export.
+        """
+        return self._note(self._ledger.job(job_id), Entry("taken", self._now(), data={"keeper": keeper}))
 
     def run(self, job_id: str, reader: Pages, on_rows: OnRows | None = None) -> Job:
         """Make the file of a pending export.
@@ -118,17 +128,56 @@ class ExportJobs:
         Raises:
             JobUnknown: There is no such export.
             JobNotReady: It is not pending.
+            JobCancelled: It was given up meanwhile; it has no file.
             QueryError: It failed; the export is in state ``error`` and has no file.
         """
         job = self._ledger.job(job_id)
         if job.state != "pending":
             raise JobNotReady(job.id, job.state, job.problem)
         try:
-            entry = self._produced(job, reader, on_rows or ignore_progress)
+            entry = self._maker.make(job, reader, on_rows or ignore_progress)
+            self._check_wanted(job_id)
+        except JobCancelled:
+            self._storage.remove(file_path(job))
+            raise
         except BaseException as error:
             self._note(job, Entry("error", self._now(), data={"problem": _problem(error)}))
             raise
         return self._note(job, entry)
+
+    def is_cancelled(self, job_id: str) -> bool:
+        """Return whether somebody gave an export up.
+
+        Raises:
+            JobUnknown: There is no such export.
+        """
+        return self._ledger.job(job_id).cancelled
+
+    def fail(self, job_id: str, problem: str) -> Job:
+        """Note that a pending export will not be made; one that is not pending stays as it is.
+
+        Raises:
+            JobUnknown: There is no such export.
+        """
+        job = self._ledger.job(job_id)
+        return self._failed(job, problem) if job.state == "pending" else job
+
+    def withdraw(self, job_id: str, by: Requester) -> Job:
+        """Cancel a pending export, remove the file of a ready one; what failed or expired stays as it is.
+
+        Raises:
+            JobUnknown: There is no such export.
+        """
+        job = self.job(job_id)
+        if job.state == "pending":
+            problem = f"cancelled by {by.name or by.id}"
+            job = self._note(job, Entry("error", self._now(), by, {"problem": problem, "cancelled": True}))
+            # Whoever makes it looks for this entry before and removes the file; it may just have looked.
+            self._storage.remove(file_path(job))
+        elif job.state == "ready":
+            self._storage.remove(file_path(job))
+            job = self._note(job, Entry("delete", self._now(), by))
+        return job
 
     def make(self, asked: ExportRequest, reader: Pages, on_rows: OnRows | None = None) -> Job:
         """Record a request and make its file; see ``request`` and ``run``."""
@@ -157,7 +206,8 @@ class ExportJobs:
 
     def jobs(self) -> list[Job]:
         """Return every export, the newest first; those whose time is over have expired."""
-        return [self._current(job) for job in self._ledger.jobs()]
+        beats = self.keepers.beats()
+        return [self._current(job, beats) for job in self._ledger.jobs()]
 
     def expire(self) -> list[Job]:
         """Remove what has to go: files whose time is over, records older than theirs, what killed processes left.
@@ -166,15 +216,17 @@ class ExportJobs:
             The exports that this call expired, or found to be interrupted.
         """
         now = self._now()
-        self._storage.remove_partial((now - timedelta(seconds=self._settings.expire_after_s)).timestamp())
-        changed = []
+        long_ago = now - timedelta(seconds=self._settings.expire_after_s)
+        self._storage.remove_partial(long_ago.timestamp())
+        changed, beats = [], self.keepers.beats()
         for job in self._ledger.jobs():
-            after = self._current(job)
+            after = self._current(job, beats)
             if after is not job:
                 changed.append(after)
             elif job.state != "pending" and now - job.created_at >= timedelta(days=self._settings.record_days):
-                self._storage.remove(f"{_path(job)}.manifest.json")
+                self._storage.remove(f"{file_path(job)}.manifest.json")
                 self._ledger.remove(job.id)
+        self.keepers.forget(long_ago)
         return changed
 
     @contextmanager
@@ -193,60 +245,36 @@ class ExportJobs:
         if job.state != "ready" or job.manifest is None:
             raise JobNotReady(job.id, job.state, job.problem)
         self._check(job, job.manifest["sha256"])
-        with self._storage.reading(_path(job)) as file:
+        with self._storage.reading(file_path(job)) as file:
             yield Download(self._note(job, Entry("download", self._now(), requester)), file)
 
-    def _columns(self, asked: ExportRequest) -> tuple[ExportColumn, ...]:
-        return columns_of(asked.columns, asked.question.zone, self._derived)
+    def _check_wanted(self, job_id: str) -> None:
+        if self.is_cancelled(job_id):
+            raise JobCancelled(job_id)
 
-    def _produced(self, job: Job, reader: Pages, on_rows: OnRows) -> Entry:
-        asked, columns, started_at = job.request, self._columns(job.request), self._now()
-        with self._storage.writing(_path(job)) as file:
-            contents = self._write(asked, columns, reader, DigestedFile(file), on_rows)
-        finished_at = self._now()
-        about = manifest(
-            job.id, job.file_name, asked, columns, contents, started_at=started_at, finished_at=finished_at
-        )
-        with self._storage.writing(f"{_path(job)}.manifest.json") as file:
-            file.write(to_bytes(about))
-        expires_at = finished_at + timedelta(seconds=self._settings.expire_after_s)
-        return Entry("ready", finished_at, data={"manifest": about, "expires_at": expires_at.isoformat()})
-
-    def _write(
-        self,
-        asked: ExportRequest,
-        columns: tuple[ExportColumn, ...],
-        reader: Pages,
-        file: DigestedFile,
-        on_rows: OnRows,
-    ) -> Contents:
-        limit = None if asked.full else self._settings.interactive_rows
-        fields = list(dict.fromkeys(f for column in columns for f in column.fields))
-        chosen = Selection(reader, asked.question, fields, limit, self._settings.page_rows)
-        with open_writer(format_of(asked.format), file, columns, bom=asked.bom) as writer:
-            for rows in chosen.batches():
-                writer.write(rows)
-                on_rows(chosen.rows)
-            writer.finish(facts(asked, chosen.rows, limit, truncated=chosen.truncated))
-            changed = writer.cells_changed
-        return Contents(chosen.rows, limit, chosen.truncated, changed, file.bytes, file.sha256)
-
-    def _current(self, job: Job) -> Job:
+    def _current(self, job: Job, beats: Mapping[str, Beat] | None = None) -> Job:
         """Return an export as it is now, after noting what the clock did to it."""
         now = self._now()
         if job.state_at(now) == "expired" and job.state == "ready":
             # In this order a process that is killed in between leaves no file that nobody removes.
-            self._storage.remove(_path(job))
+            self._storage.remove(file_path(job))
             return self._note(job, Entry("expired", now))
-        since = job.entries[-1].at
-        if job.state == "pending" and now - since >= timedelta(seconds=self._settings.expire_after_s):
-            return self._note(job, Entry("error", now, data={"problem": "it was interrupted and never finished"}))
+        if job.state != "pending":
+            return job
+        if job.keeper and not _is_alive(job.keeper, self.keepers.beats() if beats is None else beats, now):
+            return self._failed(job, "the process that made it ended before it was finished; make it again")
+        if not job.keeper and now - job.entries[-1].at >= timedelta(seconds=self._settings.expire_after_s):
+            return self._failed(job, "it was interrupted and never finished")
         return job
+
+    def _failed(self, job: Job, problem: str) -> Job:
+        return self._note(job, Entry("error", self._now(), data={"problem": problem}))
 
     def _note(self, job: Job, entry: Entry) -> Job:
         self._ledger.append(job.id, entry)
         after = self._seen(job, entry)
-        self._trail(after, entry)
+        if entry.what != "taken":
+            self._trail(after, entry)
         return after
 
     def _seen(self, job: Job, entry: Entry) -> Job:
@@ -254,7 +282,7 @@ class ExportJobs:
 
     def _check(self, job: Job, expected: str) -> None:
         try:
-            with self._storage.reading(_path(job)) as file:
+            with self._storage.reading(file_path(job)) as file:
                 found = _digest(file)
         except FileNotFoundError as error:
             raise StorageUnusable(self._storage.url, f"the file of export {job.id} is missing") from error
@@ -269,8 +297,8 @@ def _digest(file: BinaryIO) -> str:
     return digest.hexdigest()
 
 
-def _path(job: Job) -> str:
-    return f"files/{job.id}.{format_of(job.request.format)}"
+def _is_alive(keeper: str, beats: Mapping[str, Beat], now: datetime) -> bool:
+    return keeper in beats and beats[keeper].is_good(now)
 
 
 def _problem(error: BaseException) -> str:

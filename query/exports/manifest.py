@@ -101,7 +101,7 @@ def manifest(
         "versions": versions(written_as),
         "started_at": started_at.isoformat(),
         "finished_at": finished_at.isoformat(),
-        "requested_by": asdict(request.requester),
+        "requested_by": request.requester.to_shown(),
         "purpose": request.purpose,
         "scope": request.scope,
     }

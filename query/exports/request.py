@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from query.condition import find_filter
 from query.errors import InvalidFilter, nearest
 from query.exports.errors import InvalidExport
+from query.exports.rights import ReadRights
 from query.expression import All, AnyOf, Expression, Not, Term, canonical, required_terms
 from query.period import parse_moment, parse_zone
 from query.question import Question
@@ -51,12 +52,23 @@ class Requester:
         type: Kind of actor as in the Avro schema: user, api_token, service, …
         name: Name or login, for people.
         origin: Where it was asked: dashboard, api, command_line.
+        owner: Under which name the exports of the requester are kept, see ``query.access.Token.owner``; empty for the
+            command line.
+        ip: Address of the client, empty when it is not known.
+        request_id: Id of the request over HTTP.
     """
 
     id: str
     type: str = "user"
     name: str = ""
     origin: str = "api"
+    owner: str = ""
+    ip: str = ""
+    request_id: str = ""
+
+    def to_shown(self) -> dict[str, str]:
+        """Return what others may know of the requester."""
+        return {"id": self.id, "type": self.type, "name": self.name, "origin": self.origin}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +83,8 @@ class ExportRequest:
         columns: Fields of an event and derived columns, in order; empty for all.
         bom: Begin a CSV with a byte order mark, by which some spreadsheets recognise UTF-8.
         purpose: Why, in the words of the requester.
-        scope: Name of the rights under which the rows are read, so that a server can tell whose file it may hand out.
+        scope: The rights under which the rows are read, see ``query.exports.rights``; empty for the command line, which
+            reads everything.
         again_of: Id of the export that this one repeats.
     """
 
@@ -87,9 +100,16 @@ class ExportRequest:
 
     @property
     def tenant(self) -> str:
-        """The tenant that every exported row belongs to, empty when it is not one."""
+        """The tenant that every exported row belongs to, empty when it is not one.
+
+        Never one outside of the rights of the requester, whatever the question names: the audit events of the export
+        are events of this tenant.
+        """
         term = self.question.required("tenant")
-        return term.value if term else ""
+        named, tenants = term.value if term else "", ReadRights.from_text(self.scope).tenants
+        if not tenants or named in tenants:
+            return named
+        return tenants[0] if len(tenants) == 1 else ""
 
     def to_data(self) -> dict[str, Any]:
         """Return the request as JSON data."""
