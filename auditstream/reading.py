@@ -14,6 +14,7 @@ from auditstream.settings import Settings
 from query import open_reader
 from query.access import NoRecorder, Recorder, TokenStore, TokenVerifier
 from query.http import Readers, ReadService, build_app
+from query.web import site_routes
 from schemas.catalogue import Catalogue
 from sinks.connection import Connections
 
@@ -65,4 +66,5 @@ def opened_app(settings: Settings) -> Iterator[tuple[Starlette, ReadService]]:
         SchemaError: The registry's address is wrong.
     """
     with opened_service(settings) as service:
-        yield build_app(service, __version__), service
+        page = site_routes(service, settings.page) if settings.page.enabled else ()
+        yield build_app(service, __version__, more=page), service

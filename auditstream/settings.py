@@ -10,13 +10,15 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from auditstream.logs import LogSettings
-from auditstream.redaction import HIDDEN, is_secret_name
+from auditstream.redaction import HIDDEN, hidden, is_secret_name
 from auditstream.setting_fields import PREFIX, SettingField, fields_of
 from auditstream.setting_sources import CONFIG_VARIABLE, Given, from_environment, from_file
 from consumers.settings import EnrichSettings, ValidateSettings, WorkerSettings
 from producers.settings import ProducerSettings
 from query.export_settings import ExportSettings
+from query.resend_settings import ResendSettings
 from query.settings import AccessSettings, HttpSettings
+from query.web_settings import PageSettings
 from schemas.settings import CatalogueSettings, KafkaSettings, RegistrySettings
 from sinks.settings import ClickHouseSettings, RetentionSettings
 
@@ -51,6 +53,8 @@ class Settings(BaseModel):
     export: ExportSettings = Field(default_factory=ExportSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     access: AccessSettings = Field(default_factory=AccessSettings)
+    resend: ResendSettings = Field(default_factory=ResendSettings)
+    page: PageSettings = Field(default_factory=PageSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
 
@@ -139,6 +143,7 @@ def _shown(
     field, one = fields.get(name), given.get(name)
     if one is None or field is None:
         return f"[{name}]"
-    text = HIDDEN if field.secret or is_secret_name(inside) else repr(value)
+    # A problem of a whole table shows the table, and secrets may be in it.
+    text = HIDDEN if field.secret or is_secret_name(inside) else repr(hidden("", value))
     cut = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
     return f"{one.name}{inside} = {cut} ({one.origin})"

@@ -100,6 +100,11 @@ class TokenStore:
         found = self._read(where, {"digest": secret_digest(secret).hex()})
         return found[0][1] if found else None
 
+    def find_id(self, token_id: str) -> Token | None:
+        """Return the token of an id, None when there is none."""
+        found = self._read("WHERE token_id = {id:String}", {"id": token_id})
+        return found[0][1] if found else None
+
     def tokens(self) -> list[Token]:
         """Return all tokens, those made last first."""
         return [token for _, token in self._read("ORDER BY created_at DESC, token_id", {})]

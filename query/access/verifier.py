@@ -39,7 +39,7 @@ class TokenVerifier:
         """
         self._store, self._cache_s, self._last_use_s, self._clock = store, cache_s, last_use_s, clock
         self._lock = threading.Lock()
-        self._cached: dict[bytes, tuple[float, Token]] = {}
+        self._cached: dict[bytes | str, tuple[float, Token]] = {}
         self._uses: dict[str, datetime] = {}
         self._written_at = clock()
 
@@ -50,7 +50,19 @@ class TokenVerifier:
             SignInFailed: The secret belongs to no token, or to one that was revoked or is expired.
             TokenStoreUnavailable: The database gives no answer.
         """
-        token = self._token(secret)
+        digest = secret_digest(secret)
+        return self._usable(self._token(digest, lambda: self._store.find(secret), recognised(secret)))
+
+    def verify_id(self, token_id: str) -> Token:
+        """Return the token of an id and note its use; for somebody who has shown its secret before.
+
+        Raises:
+            SignInFailed: There is no such token, or it was revoked or is expired.
+            TokenStoreUnavailable: The database gives no answer.
+        """
+        return self._usable(self._token(token_id, lambda: self._store.find_id(token_id), token_id))
+
+    def _usable(self, token: Token) -> Token:
         now = datetime.now(UTC)
         token.check_usable(now)
         with self._lock:
@@ -71,18 +83,17 @@ class TokenVerifier:
         except TokenStoreUnavailable as error:
             log.warning("token_uses_not_written", tokens=len(uses), reason=str(error))
 
-    def _token(self, secret: str) -> Token:
-        digest = secret_digest(secret)
+    def _token(self, key: bytes | str, find: Callable[[], Token | None], shown: str) -> Token:
         with self._lock:
-            found = self._cached.get(digest)
+            found = self._cached.get(key)
         if found and self._clock() - found[0] < self._cache_s:
             return found[1]
         asked_at = self._clock()
-        token = self._store.find(secret)
+        token = find()
         if token is None:
-            raise SignInFailed("unknown", recognised(secret))
+            raise SignInFailed("unknown", shown)
         with self._lock:
             if len(self._cached) >= _MOST_CACHED:
                 self._cached.clear()
-            self._cached[digest] = (asked_at, token)
+            self._cached[key] = (asked_at, token)
         return token

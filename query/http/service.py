@@ -73,6 +73,15 @@ class ReadService:
             self._recorder.sign_in_failed(caller, error.reason, error.token_id)
             raise
 
+    async def resume(self, token_id: str) -> Token:
+        """Return the token of an id, for somebody who has shown its secret before.
+
+        Raises:
+            SignInFailed: It was revoked, is expired, or does not exist.
+            TokenStoreUnavailable: The database gives no answer.
+        """
+        return await self.in_thread(lambda: self._verifier.verify_id(token_id))
+
     async def read(self, token: Token, run: Callable[[ScopedReader], _T]) -> _T:
         """Run a read within the scope of a token, on a thread.
 
@@ -96,6 +105,11 @@ class ReadService:
             _LIMITER.set(limiter)
         # A request that is given up does not wait for its statement, which the database ends by its own limit.
         return await anyio.to_thread.run_sync(run, abandon_on_cancel=True, limiter=limiter)
+
+    @property
+    def recorder(self) -> Recorder:
+        """Keeps what is read, changed, and who signs in."""
+        return self._recorder
 
     @property
     def room_for_tail(self) -> bool:

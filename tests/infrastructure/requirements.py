@@ -25,7 +25,7 @@ def missing(name: str, reason: object) -> NoReturn:
     """Skip the test with its reason, or fail it when AUDITSTREAM_REQUIRE names what is missing.
 
     Args:
-        name: ``kafka``, ``registry``, ``clickhouse``, ``java``, ``promtool`` …
+        name: ``kafka``, ``registry``, ``clickhouse``, ``java``, ``promtool``, ``browser`` …
         reason: Why it is not there.
     """
     if name in required():
