@@ -67,6 +67,10 @@ class AccessEvents:
 
     def changed(self, change: Change) -> None:
         """Record a change of how the log is administered."""
+        self._emit(self.change_event(change))
+
+    def change_event(self, change: Change) -> AuditEvent:
+        """Return the event of a change."""
         tenant = self._tenant(change.by) if change.by else self._settings.tenant
         event = self._event(change.code, tenant, change.caller)
         event.actor = (
@@ -78,7 +82,7 @@ class AccessEvents:
         event.changes = [FieldChange(field=name, before=old, after=new) for name, (old, new) in change.values.items()]
         event.access = Access(purpose=change.caller.purpose, ticket=change.caller.ticket)
         event.outcome, event.outcome_reason = ("denied", change.reason) if change.reason else ("success", None)
-        self._emit(event)
+        return event
 
     def signed_in(self, caller: Caller, token: Token, method: SignInMethod) -> None:
         """Record the beginning of a session of the page."""

@@ -1,5 +1,6 @@
 """Who may read what: tokens, roles, scopes, and the reader that keeps to them."""
 
+from query.access.administration import TokenAdministration
 from query.access.errors import (
     AccessError,
     Forbidden,
@@ -35,6 +36,7 @@ __all__ = [
     "SignInFailed",
     "SignInMethod",
     "Token",
+    "TokenAdministration",
     "TokenInvalid",
     "TokenStore",
     "TokenStoreUnavailable",

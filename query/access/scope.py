@@ -51,6 +51,16 @@ class Scope:
         """Whether less than whole tenants is within reach."""
         return bool(self.projects or self.products or self.record_kinds or self.actor_id)
 
+    def within(self, other: Scope) -> bool:
+        """Tell whether every record within reach is within reach of another scope, as far as names tell.
+
+        Projects are compared as they are written: an id is not known to be that of a slug.
+        """
+        lists = ("tenants", "projects", "products", "record_kinds")
+        return all(_narrower(getattr(self, name), getattr(other, name)) for name in lists) and (
+            other.actor_id in ("", self.actor_id)
+        )
+
     def expression(self) -> Expression:
         """Return what every record within reach matches."""
         return conjunction(*self._parts())
@@ -67,3 +77,8 @@ class Scope:
             terms = tuple(Term(name, value) for value in values)
             if terms:
                 yield terms[0] if len(terms) == 1 else AnyOf(terms)
+
+
+def _narrower(own: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    # An empty list does not narrow.
+    return not other or (bool(own) and set(own) <= set(other))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from auditstream.cli import cli
-from query.access import TokenStore
+from query.access import Scope, TokenStore
 from sinks.connection import Connections
 from sinks.migrate import Migrator
 from sinks.settings import ClickHouseSettings
@@ -19,6 +20,7 @@ def store(chdb_settings: ClickHouseSettings, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("AUDITSTREAM_CLICKHOUSE_INTERFACE", "chdb")
     monkeypatch.setenv("AUDITSTREAM_CLICKHOUSE_PATH", str(chdb_settings.path))
     monkeypatch.setenv("AUDITSTREAM_CLICKHOUSE_DATABASE", chdb_settings.database)
+    monkeypatch.setenv("AUDITSTREAM_ACCESS_RECORD", "false")
     connections = Connections(chdb_settings)
     Migrator(connections).migrate()
     return TokenStore(connections)
@@ -89,3 +91,45 @@ def test_without_tables_it_ends_with_1(chdb_settings: ClickHouseSettings, monkey
     monkeypatch.setenv("AUDITSTREAM_CLICKHOUSE_PATH", str(chdb_settings.path))
     monkeypatch.setenv("AUDITSTREAM_CLICKHOUSE_DATABASE", chdb_settings.database)
     assert run("list").exit_code == 1
+
+
+@pytest.fixture
+def spool(store: TokenStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Changes are recorded, and Kafka and the registry are away."""
+    named = {"ACCESS_RECORD": "true", "ACCESS_SPOOL_DIR": str(tmp_path / "spool"), "PRODUCER_CLOSE_TIMEOUT_S": "0.1"}
+    away = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9", "REGISTRY_URL": "http://127.0.0.1:9"}
+    for name, value in (named | away | {"REGISTRY_CACHE_DIR": str(tmp_path / "cache")}).items():
+        monkeypatch.setenv(f"AUDITSTREAM_{name}", value)
+    return tmp_path / "spool"
+
+
+def kept(spool: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in spool.rglob("*") if path.is_file())
+
+
+def test_while_kafka_is_away_the_records_of_changes_wait_on_disk_and_that_is_said(
+    store: TokenStore, spool: Path
+) -> None:
+    made = run("create", "support desk", "--role", "auditor", "--tenant", "acme")
+    assert made.exit_code == 0, made.output
+    assert "1 records of changes wait for Kafka" in made.stderr
+    (token,) = store.tokens()
+    assert run("revoke", token.token_id).exit_code == 0
+    assert run("revoke", token.token_id).exit_code == 0
+    on_disk = kept(spool)
+    # Revoking what is revoked changes nothing.
+    assert (on_disk.count(b"access.token_create"), on_disk.count(b"access.token_revoke")) == (1, 1)
+    assert on_disk.count(token.token_id.encode()) >= 2
+    assert made.stdout.strip().encode() not in on_disk
+
+
+def test_no_token_is_made_that_could_not_be_recorded_but_one_is_revoked(store: TokenStore, spool: Path) -> None:
+    token, _ = store.create("old", "auditor", Scope())
+    spool.write_text("a file where the folder should be")
+    made = run("create", "new", "--role", "auditor", "--all-tenants")
+    assert (made.exit_code, made.stdout) == (1, "")
+    assert "the change cannot be recorded" in made.stderr
+    revoked = run("revoke", token.token_id)
+    assert revoked.exit_code == 0
+    assert "the change cannot be recorded" in revoked.stderr
+    assert [(t.name, t.revoked_at is not None) for t in store.tokens()] == [("old", True)]

@@ -123,3 +123,23 @@ def test_masking_leaves_what_is_empty_and_hides_the_rest_by_its_type() -> None:
     }
     assert row["actor_name"] == "Ann"
     assert masked(row, ["actor_name"], blank=True)["actor_name"] == ""
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "within"),
+    [
+        (Scope(), Scope(), True),
+        (Scope(("acme",)), Scope(), True),
+        (Scope(), Scope(("acme",)), False),
+        (Scope(("acme",)), Scope(("acme", "globex")), True),
+        (Scope(("acme", "globex")), Scope(("acme",)), False),
+        (Scope(("acme",), ("shop",)), Scope(("acme",)), True),
+        (Scope(("acme",)), Scope(("acme",), ("shop",)), False),
+        (Scope(products=("email",)), Scope(record_kinds=("auth",)), False),
+        (Scope(("acme",), actor_id="u"), Scope(("acme",)), True),
+        (Scope(("acme",)), Scope(("acme",), actor_id="u"), False),
+        (Scope(("acme",), actor_id="v"), Scope(("acme",), actor_id="u"), False),
+    ],
+)
+def test_a_scope_lies_within_another_when_it_reaches_nothing_beyond_it(own: Scope, other: Scope, within: bool) -> None:
+    assert own.within(other) == within
