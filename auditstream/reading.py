@@ -10,10 +10,11 @@ from starlette.applications import Starlette
 from auditstream import __version__
 from auditstream.access_events import AccessEvents, open_access_producer
 from auditstream.commands.query import load_catalogue
+from auditstream.resending import opened_resender
 from auditstream.settings import Settings
 from query import open_reader
 from query.access import NoRecorder, Recorder, TokenStore, TokenVerifier
-from query.http import Readers, ReadService, build_app
+from query.http import Readers, ReadService, Resends, build_app
 from query.web import site_routes
 from schemas.catalogue import Catalogue
 from sinks.connection import Connections
@@ -65,6 +66,7 @@ def opened_app(settings: Settings) -> Iterator[tuple[Starlette, ReadService]]:
         ProducerError: Reads are to be recorded, and cannot be.
         SchemaError: The registry's address is wrong.
     """
-    with opened_service(settings) as service:
-        page = site_routes(service, settings.page) if settings.page.enabled else ()
-        yield build_app(service, __version__, more=page), service
+    with opened_service(settings) as service, opened_resender(settings) as resender:
+        resends = Resends(resender, service, settings.resend.calls)
+        page = site_routes(service, settings.page, parts=[resends]) if settings.page.enabled else ()
+        yield build_app(service, __version__, resends=resends, more=page), service

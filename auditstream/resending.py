@@ -32,18 +32,19 @@ _BLOCKED = (ProducerError, SchemaError, OSError)
 
 
 @contextmanager
-def opened_resender(settings: Settings, connections: Connections) -> Iterator[Resender]:
+def opened_resender(settings: Settings) -> Iterator[Resender]:
     """Put together what sends webhooks again; without a route it only says which setting is missing.
 
     Args:
         settings: All settings.
-        connections: Connections to the database; closed by the caller.
 
     Raises:
         OSError: The certificate authority of a route cannot be read.
     """
     routes = settings.resend.routes
     with ExitStack() as stack:
+        connections = Connections(settings.clickhouse)
+        stack.callback(connections.close)
         commands = _Commands(settings)
         stack.callback(commands.close)
         ways = {name: _way(name, route, commands, stack) for name, route in routes.items()}

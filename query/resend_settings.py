@@ -19,15 +19,23 @@ class RouteSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     tenant: str = Field("*", min_length=1, description="Tenant of the sendout; a trailing * stands for any ending.")
-    source: str = Field("*", min_length=1, description="Service that reported the sendout (`source_service`), likewise.")
+    source: str = Field(
+        "*", min_length=1, description="Service that reported the sendout (`source_service`), likewise."
+    )
     type: str = Field("*", min_length=1, description="Event type that the webhook announces, likewise.")
     url: str = Field("", description="Endpoint of the service, http or https; empty for a route by topic.")
     secret: SecretStr = Field(SecretStr(""), description="Key of the signature of calls to `url`.")
-    topic: str = Field("", pattern=r"^[A-Za-z0-9._-]{0,249}$", description="Topic of commands; empty for a route by URL.")
+    topic: str = Field(
+        "", pattern=r"^[A-Za-z0-9._-]{0,249}$", description="Topic of commands; empty for a route by URL."
+    )
     timeout_s: _Seconds = Field(5.0, description="Seconds that one call may take.")
     attempts: Annotated[int, Field(ge=1, le=10)] = Field(4, description="Calls at most, while none is answered.")
-    first_pause_s: _Seconds = Field(0.5, description="Pause before the second call at most; doubled before each further.")
-    deadline_s: _Seconds = Field(20.0, description="Seconds that all calls, or the way to the topic, may take together.")
+    first_pause_s: _Seconds = Field(
+        0.5, description="Pause before the second call at most; doubled before each further."
+    )
+    deadline_s: _Seconds = Field(
+        20.0, description="Seconds that all calls, or the way to the topic, may take together."
+    )
     ca_file: Path | None = Field(None, description="PEM file of the authority that signed the endpoint's certificate.")
 
     @model_validator(mode="after")

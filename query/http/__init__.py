@@ -2,6 +2,7 @@
 
 from query.http.app import build_app
 from query.http.readers import Readers
+from query.http.resend import Resends
 from query.http.service import ReadService
 
-__all__ = ["ReadService", "Readers", "build_app"]
+__all__ = ["ReadService", "Readers", "Resends", "build_app"]

@@ -14,11 +14,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from query.http import run_log, tail
+from query.http import resend, run_log, tail
 from query.http.encoding import to_json
 from query.http.endpoint import Endpoint
 from query.http.openapi import document
 from query.http.problems import Problem, problem_of
+from query.http.resend import Resends
 from query.http.routes import ENDPOINTS
 from query.http.service import ReadService, request_id_of
 from query.http.serving import problem_response, responder
@@ -36,12 +37,15 @@ _HEADERS = (
 )
 
 
-def build_app(service: ReadService, version: str, *, more: Sequence[BaseRoute] = ()) -> Starlette:
+def build_app(
+    service: ReadService, version: str, *, resends: Resends | None = None, more: Sequence[BaseRoute] = ()
+) -> Starlette:
     """Return the application.
 
     Args:
         service: What answers reads; closed by the caller.
         version: Version of auditstream, for the OpenAPI document.
+        resends: What sends webhooks again; None leaves the call out.
         more: Further routes, for what is served beside the API.
     """
     openapi = to_json(document(ENDPOINTS, service.settings, version))
@@ -51,6 +55,7 @@ def build_app(service: ReadService, version: str, *, more: Sequence[BaseRoute] =
         _route(run_log.PATH, {"POST": partial(run_log.run_log, service)}, "run_log"),
         _route(OPENAPI_PATH, {"GET": _fixed(openapi)}, "openapi"),
         _route(HEALTH_PATH, {"GET": _fixed(b'{"status":"live"}')}, "health"),
+        *([_route(resend.PATH, {"POST": partial(resend.resend, service, resends)}, "resend")] if resends else []),
         *more,
     ]
     return Starlette(
