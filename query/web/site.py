@@ -20,6 +20,7 @@ from query.http.problems import Problem, problem_of
 from query.http.service import ReadService
 from query.http.serving import log_answer
 from query.web.frame import Frame
+from query.web.guest import FORM_COOKIE, SESSION_COOKIE, Guest
 from query.web.page import GuestRoute, PageRoute, SignInWay
 from query.web.pages import MODULES
 from query.web.rendering import Templates
@@ -28,7 +29,7 @@ from query.web.session import Session, Sessions
 from query.web.sign_in import GUEST_PAGES, SIGN_IN_PATH, TokenSignIn
 from query.web.static_files import StaticFiles
 from query.web.throttle import Throttle
-from query.web.visit import FORM_COOKIE, SESSION_COOKIE, Guest, Visit
+from query.web.visit import Visit
 from query.web_settings import PageSettings
 
 log = structlog.get_logger(__name__)
