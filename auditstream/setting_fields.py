@@ -97,6 +97,8 @@ def plain_text(value: object) -> str:
             return str(value).lower()
         case Mapping():
             return json.dumps(hidden("", value), ensure_ascii=False, default=_json_value) if value else ""
+        case tuple() | list() if any(isinstance(item, BaseModel) for item in value):
+            return json.dumps([_json_value(item) for item in value], ensure_ascii=False, default=plain_text)
         case tuple() | list():
             return ",".join(plain_text(item) for item in value)
         case _:

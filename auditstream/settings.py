@@ -16,6 +16,7 @@ from auditstream.setting_sources import CONFIG_VARIABLE, Given, from_environment
 from consumers.settings import EnrichSettings, ValidateSettings, WorkerSettings
 from producers.settings import ProducerSettings
 from query.export_settings import ExportSettings
+from query.oidc_settings import OidcSettings
 from query.resend_settings import ResendSettings
 from query.settings import AccessSettings, HttpSettings
 from query.web_settings import PageSettings
@@ -55,6 +56,7 @@ class Settings(BaseModel):
     access: AccessSettings = Field(default_factory=AccessSettings)
     resend: ResendSettings = Field(default_factory=ResendSettings)
     page: PageSettings = Field(default_factory=PageSettings)
+    oidc: OidcSettings = Field(default_factory=OidcSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
 

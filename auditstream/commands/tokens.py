@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from auditstream.change_trail import ChangesNotRecorded, ChangeTrail, change_trail
+from auditstream.logs import configure_logging
 from auditstream.output import format_option, print_rows
 from auditstream.settings import Settings, load_settings
 from query.access import ROLES, AccessError, Scope, Token, TokenInvalid, TokenStore
@@ -121,6 +122,8 @@ def _record_revocation(settings: Settings, token: Token) -> None:
 
 @contextmanager
 def _store(settings: Settings) -> Iterator[TokenStore]:
+    # To standard error: standard output is for the secret.
+    configure_logging(settings.log)
     connections = Connections(settings.clickhouse)
     try:
         yield TokenStore(connections)

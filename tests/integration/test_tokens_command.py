@@ -113,6 +113,7 @@ def test_while_kafka_is_away_the_records_of_changes_wait_on_disk_and_that_is_sai
     made = run("create", "support desk", "--role", "auditor", "--tenant", "acme")
     assert made.exit_code == 0, made.output
     assert "1 records of changes wait for Kafka" in made.stderr
+    assert store.find(made.stdout.removesuffix("\n"))  # nothing else is on standard output
     (token,) = store.tokens()
     assert run("revoke", token.token_id).exit_code == 0
     assert run("revoke", token.token_id).exit_code == 0

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from pydantic import ValidationError
 
+from auditstream.cli import cli
+from auditstream.settings import SettingsError, load_settings
 from query.access import Identity, Scope, identity_id
 from query.oidc import SignInRefused, grant_of, recall, remember
 from query.oidc_settings import OidcRule, OidcSettings
@@ -158,3 +163,29 @@ def test_a_session_ends_when_the_rules_change() -> None:
 def test_a_scope_that_no_cookie_holds_is_refused_at_sign_in() -> None:
     with pytest.raises(SignInRefused, match="too many tenants"):
         remember(ann(Scope(tuple(f"tenant-{i}" for i in range(500)))), settings())
+
+
+def test_rules_come_from_a_file_or_the_environment_and_are_listed_without_the_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "auditstream.toml"
+    file.write_text(
+        f'[oidc]\nissuer = "{ISSUER}"\nclient_id = "c"\nclient_secret = "hush-hush"\n'
+        '[[oidc.rules]]\nclaim = "groups"\nvalue = "log-admins"\nrole = "administrator"\nall_tenants = true\n'
+        '[[oidc.rules]]\nclaim = "groups"\nvalue = "log-*"\nrole = "auditor"\ntenants = ["acme"]\n'
+    )
+    monkeypatch.setenv("AUDITSTREAM_CONFIG", str(file))
+    assert [r.role for r in load_settings().oidc.rules] == ["administrator", "auditor"]
+    told = json.dumps([{"claim": "groups", "value": "x", "role": "exporter", "tenants": ["globex"]}])
+    monkeypatch.setenv("AUDITSTREAM_OIDC_RULES", told)
+    assert load_settings().oidc.rules == (rule("groups", "x", "exporter", tenants=("globex",)),)
+    listed = CliRunner().invoke(cli, ["settings", "--changed", "--format", "json"]).stdout
+    values = {row["name"]: row["value"] for row in json.loads(listed)}
+    assert json.loads(values["oidc.rules"]) == json.loads(told)
+    assert "hush-hush" not in listed
+
+
+def test_a_wrong_rule_is_named_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUDITSTREAM_OIDC_RULES", '[{"claim": "g", "value": "x", "role": "root", "all_tenants": true}]')
+    with pytest.raises(SettingsError, match=r"AUDITSTREAM_OIDC_RULES\.0\.role = 'root'.*there is no role 'root'"):
+        load_settings()
