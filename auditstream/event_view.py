@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from query.fields import Row, chosen, event_fields
+from query.fields import Row, chosen, shown_fields
 from schemas.catalogue import TEMPLATE_NAMES, Catalogue
 
 #: Columns of the table; ``time`` and the others that are no fields are made of several fields.
@@ -44,7 +44,7 @@ class EventView:
         Raises:
             InvalidFilter: There is no column of a name; with the nearest one.
         """
-        known = {**event_fields(), **{name: (name,) for name in _MADE_OF}}
+        known = {**shown_fields(), **{name: (name,) for name in _MADE_OF}}
         return cls(chosen(known, names), zone, catalogue)
 
     @property
@@ -80,7 +80,7 @@ class EventView:
 
 def all_fields() -> tuple[str, ...]:
     """Return the columns that machines get when they name none: every field, and the title."""
-    return (*event_fields(), "title")
+    return (*shown_fields(), "title")
 
 
 def _actor(event: Row) -> str:

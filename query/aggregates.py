@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from ipaddress import IPv6Address
 from typing import Any, Literal, TypeAlias, get_args
 
 from query.database import Database
@@ -12,6 +13,7 @@ from query.errors import InvalidFilter, nearest
 from query.fields import address_text
 from query.parameters import Parameters
 from query.question import Question
+from query.totals import repeats, surplus
 
 Interval: TypeAlias = Literal["minute", "hour", "day", "week", "month"]
 
@@ -67,10 +69,12 @@ class Bucket:
     Attributes:
         start: Its start, with the zone asked for.
         events: How many.
+        is_exact: False when it counts deliveries, see ``query.totals``.
     """
 
     start: datetime
     events: int
+    is_exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +84,12 @@ class FacetValue:
     Attributes:
         value: The value as text; None for no address.
         events: How many.
+        is_exact: False when it counts deliveries, see ``query.totals``.
     """
 
     value: str | None
     events: int
+    is_exact: bool = True
 
 
 def histogram(database: Database, question: Question, interval: str) -> list[Bucket]:
@@ -98,8 +104,10 @@ def histogram(database: Database, question: Question, interval: str) -> list[Buc
         InvalidFilter: There is no such interval, or there are more than MAX_BUCKETS.
         QueryError: The database could not answer.
     """
+    looked = repeats(database, question)
     parameters = Parameters()
-    start = f"{_start(interval)}(occurred_at, {parameters.text(question.zone.key)})"
+    zone = parameters.text(question.zone.key)
+    start = f"{_start(interval)}(occurred_at, {zone})"
     statement = (
         f"SELECT {start} AS bucket, count() AS events FROM audit_events WHERE {question.where(parameters)} "  # noqa: S608 - values are bound
         f"GROUP BY bucket ORDER BY bucket LIMIT {MAX_BUCKETS + 1}"
@@ -107,7 +115,12 @@ def histogram(database: Database, question: Question, interval: str) -> list[Buc
     rows = database.rows(statement, parameters, hint=question.hint, settings=_WIDE_TIMES)
     if len(rows) > MAX_BUCKETS:
         raise InvalidFilter(interval, f"there are more than {MAX_BUCKETS} intervals", "a longer one, or a period")
-    return [Bucket(_moment(row["bucket"], question), row["events"]) for row in rows]
+    # The same placeholder is the first of any statement.
+    bound = Parameters({"p0": question.zone.key})
+    more = surplus(database, question, start, bound, settings=_WIDE_TIMES) if looked.certain and looked.possible else {}
+    return [
+        Bucket(_moment(r["bucket"], question), r["events"] - more.get(r["bucket"], 0), looked.certain) for r in rows
+    ]
 
 
 def _start(interval: str) -> str:
@@ -142,10 +155,21 @@ def facet(database: Database, question: Question, name: str, *, top: int = 10) -
         raise InvalidFilter(name, "there is no such facet", "one of " + ", ".join(FACETS), suggestion=suggestion)
     if not 1 <= top <= MAX_FACET_VALUES:
         raise InvalidFilter(str(top), "not a number of values", f"1 to {MAX_FACET_VALUES}")
+    looked = repeats(database, question)
+    more = surplus(database, question, FACETS[name]) if looked.certain and looked.possible else {}
+    rows = _values(database, question, name, top + len(more))
+    values = [FacetValue(_text(r["value"]), r["events"] - more.get(r["value"], 0), looked.certain) for r in rows]
+    return sorted(values, key=lambda v: -v.events)[:top]
+
+
+def _values(database: Database, question: Question, name: str, top: int) -> list[dict[str, Any]]:
     parameters = Parameters()
     statement = (
         f"SELECT {FACETS[name]} AS value, count() AS events FROM audit_events WHERE {question.where(parameters)} "  # noqa: S608 - values are bound
         f"GROUP BY value ORDER BY events DESC, value LIMIT {parameters.bind(top, 'UInt64')}"
     )
-    rows = database.rows(statement, parameters, hint=question.hint)
-    return [FacetValue(address_text(r["value"]) if name == "ip" else r["value"], r["events"]) for r in rows]
+    return database.rows(statement, parameters, hint=question.hint)
+
+
+def _text(value: str | IPv6Address) -> str | None:
+    return address_text(value) if isinstance(value, IPv6Address) else value

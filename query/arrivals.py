@@ -17,16 +17,20 @@ from uuid import UUID
 
 from query.cursor import seal, unseal
 from query.database import Database
+from query.deliveries import arrival_numbers
 from query.errors import InvalidCursor
-from query.fields import Row, chosen, event_fields, select_list, to_row
+from query.fields import READ_FIELDS, Row, chosen, select_list, shown_fields, to_row
 from query.parameters import Parameters
 from query.question import Question
+from query.sorting import Order
 
 #: Id of a topic, as text, and number of a partition of it.
 TopicPartition: TypeAlias = tuple[str, int]
 
 #: Events of a partition that one step looks at: large enough that a rare match is found soon.
 _STEP_EVENTS = 50_000
+#: By which deliveries of one event are told.
+_KEYS = Order.of("time", descending=False)
 #: Partitions in one statement.
 _PARTITIONS = 64
 #: On replicas: only what every replica of the quorum has, so that the manifest is never ahead of the events.
@@ -73,7 +77,7 @@ class Arrivals:
     """One step through arrivals.
 
     Attributes:
-        rows: Matching events; each partition in the order of its offsets, partitions mixed by the time of storing.
+        rows: Matching deliveries, each with its number among those of its event; each partition in the order of its offsets, partitions mixed by the time of storing.
         position: Where the next step goes on.
         caught_up: Nothing further had arrived when the step began.
     """
@@ -125,21 +129,32 @@ def arrivals(
         question: Which events; its order does not count.
         position: ``START``, ``newest_position`` or that of the step before.
         limit: Events of one partition at most.
-        fields: Names of ``query.fields.event_fields``; empty for all.
+        fields: Names of ``query.fields.shown_fields``; empty for all.
 
     Raises:
         InvalidFilter: A field or filter is wrong.
         QueryError: The database could not answer; the same position can be asked again.
     """
-    names = chosen(event_fields(), fields)
+    names = chosen(shown_fields(), fields)
     stretches = _stretches(database, position)
     some = [stretches[at : at + _PARTITIONS] for at in range(0, len(stretches), _PARTITIONS)]
     raw = [r for part in some for r in _events(database, question, part, names, limit)]
     raw = _mixed(raw)
     reached = dict(position.next_offsets) | dict(_reached(stretches, raw, limit))
     caught_up = all(reached[s.place] > s.newest for s in stretches)
-    rows = [to_row({k: v for k, v in r.items() if k not in ("arrival", "place")}, names) for r in raw]
-    return Arrivals(rows, Position(reached), caught_up)
+    return Arrivals(_told(database, question, raw, names), Position(reached), caught_up)
+
+
+def _told(database: Database, question: Question, raw: list[dict[str, Any]], names: Sequence[str]) -> list[Row]:
+    if not set(names) & set(READ_FIELDS):
+        return [to_row(_without_places(r), names) for r in raw]
+    numbered = arrival_numbers(database, question, raw)
+    told = ({**_without_places(e.raw), "deliveries": e.deliveries, "conflict": e.conflict} for e in numbered)
+    return [to_row(r, names) for r in told]
+
+
+def _without_places(raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in raw.items() if k not in ("arrival", "place", "cursor_keys")}
 
 
 def _stretches(database: Database, position: Position) -> list[_Stretch]:
@@ -171,7 +186,7 @@ def _events(
     parameters = Parameters()
     places = " OR ".join(s.condition(parameters) for s in stretches)
     statement = (
-        f"SELECT {select_list(event_fields(), names)}, "  # noqa: S608 - values are bound
+        f"SELECT {select_list(shown_fields(), names)}, {_KEYS.selected()}, "  # noqa: S608 - values are bound
         "tuple(toUnixTimestamp64Milli(ingested_at), toString(kafka_topic_id), kafka_partition, kafka_offset) AS arrival, "
         "tuple(toString(kafka_topic_id), kafka_partition) AS place "
         f"FROM audit_events WHERE ({places}) AND {question.where(parameters)} "

@@ -16,7 +16,7 @@ from datetime import datetime
 from query.errors import InvalidCursor
 from query.period import from_micros, micros
 
-_VERSION = 1
+_VERSION = 2
 _CHECK_BYTES = 8
 _FOREIGN = "the cursor was made by another version; leave it out to start again"
 
@@ -29,15 +29,18 @@ class Cursor:
         question: Digest of the question that it belongs to, see ``digest``.
         now: The present when the first page was read; relative times keep their meaning over all pages.
         keys: The values of the sort keys of the last row, as text.
+        shown: Of several events that share these keys, the digest of the last that was on the page; empty when all
+            were.
     """
 
     question: str
     now: datetime
     keys: tuple[str, ...]
+    shown: str = ""
 
     def encode(self) -> str:
         """Return the cursor as URL-safe text."""
-        data = [_VERSION, self.question, micros(self.now), list(self.keys)]
+        data = [_VERSION, self.question, micros(self.now), list(self.keys), self.shown]
         return seal(json.dumps(data, separators=(",", ":")).encode())
 
 
@@ -88,8 +91,8 @@ def unseal(text: str) -> bytes:
 def _fields(body: bytes) -> Cursor:
     # The checksum is no secret: whoever computes one may still have written anything.
     try:
-        version, question, now, keys = json.loads(body)
-        cursor = Cursor(str(question), from_micros(now), tuple(map(str, keys)))
+        version, question, now, keys, shown = json.loads(body)
+        cursor = Cursor(str(question), from_micros(now), tuple(map(str, keys)), str(shown))
     except (ValueError, TypeError, OverflowError, RecursionError):
         raise InvalidCursor(_FOREIGN) from None
     if version != _VERSION:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,13 +12,14 @@ from query import cursor as cursors
 from query.condition import check
 from query.cursor import Cursor
 from query.database import Database
+from query.deliveries import ShownEvent, groups, sent_fields, shown
 from query.errors import InvalidFilter
 from query.expression import Term
-from query.fields import Row, chosen, event_fields, payload_fields, select_list, to_row
+from query.fields import READ_FIELDS, Row, chosen, event_fields, payload_fields, select_list, shown_fields, to_row
+from query.page_read import PageRead, Scope
 from query.parameters import Parameters
 from query.question import ALIVE, Question
-from query.shortcut import Shortcut
-from query.sorting import Order, cursor_keys, without_keys
+from query.sorting import cursor_keys, event_keys, without_keys
 
 #: Rows of one page at most; exports walk pages.
 MAX_PAGE_ROWS = 10_000
@@ -58,26 +60,13 @@ class Detail:
         event: All its fields.
         payload: Its request and response bodies; None when it has none or their time is over.
         actor: The card of its actor as it is now, ``deleted`` when the directory removed it; None without a card.
+        conflict: Whether other content, or another time, was sent under the same id.
     """
 
     event: Row
     payload: Row | None
     actor: Row | None
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """A further condition on a page that is no filter, for example to newest states only.
-
-    Attributes:
-        name: Its name, part of what a cursor is bound to.
-        condition: SQL with placeholders.
-        parameters: The values of those placeholders.
-    """
-
-    name: str
-    condition: str
-    parameters: Parameters
+    conflict: bool = False
 
 
 def page(
@@ -89,7 +78,7 @@ def page(
     fields: Sequence[str] = (),
     scope: Scope | None = None,
 ) -> Page:
-    """Read one page of events.
+    """Read one page of events; each is shown once, however often it was delivered.
 
     Every event that was stored before the first page was read and that no retention removed meanwhile is on exactly
     one page. What is stored later appears if it sorts behind the cursor.
@@ -99,91 +88,79 @@ def page(
         question: Which events, in which order.
         limit: Rows at most, 1 to MAX_PAGE_ROWS.
         cursor: ``next_cursor`` of the page before; None for the first page.
-        fields: Names of ``query.fields.event_fields``; empty for all.
+        fields: Names of ``query.fields.shown_fields``; empty for all.
         scope: A further condition.
 
     Raises:
         InvalidQuery: Limit, cursor, field or filter is wrong.
         QueryError: The database could not answer; see ``query.errors``.
     """
-    names = chosen(event_fields(), fields)
+    names = chosen(shown_fields(), fields)
     if not 1 <= limit <= MAX_PAGE_ROWS:
         raise InvalidFilter(str(limit), "not a number of rows", f"1 to {MAX_PAGE_ROWS}")
     check(question.expression, question.clock)
     fingerprint = cursors.digest(question.fingerprint, scope.name if scope else "")
     start = cursors.decode(cursor, fingerprint) if cursor else None
     asked = replace(question, now=start.now) if start else question
-    raw = _PageRead(database, asked, names, limit + 1, scope).rows(start.keys if start else ())
-    more = len(raw) > limit
-    end = Cursor(fingerprint, asked.now, cursor_keys(raw[limit - 1])).encode() if more else None
-    return Page([to_row(without_keys(r), names) for r in raw[:limit]], end)
+    found = _events(PageRead(database, asked, names, scope), start, limit)
+    kept = found[:limit]
+    end = _end(kept, found, fingerprint, asked.now) if len(found) > limit else None
+    return Page([to_row(_told(event), names) for event in kept], end)
 
 
-@dataclass(frozen=True, slots=True)
-class _PageRead:
-    """The statements of one page; ``limit`` counts the row that tells whether there is a further page."""
-
-    database: Database
-    question: Question
-    names: tuple[str, ...]
-    limit: int
-    scope: Scope | None
-
-    def rows(self, after: Sequence[str]) -> list[dict[str, Any]]:
-        shortcut = None if self.scope else Shortcut.of(self.question)
-        if shortcut is None:
-            return self.select(after, self.limit)
-        found: list[dict[str, Any]] = []
-        start = int(after[0]) if after else None
-        for times in shortcut.batches(self.database, start, self.limit):
-            found += self.select(after, self.limit - len(found), times=times)
-            if len(found) == self.limit:
-                return found
-        if shortcut.exhausted:
-            return found
-        return found + self.select(after, self.limit - len(found), beyond=shortcut.reached)
-
-    def select(
-        self, after: Sequence[str], limit: int, times: Sequence[int] = (), beyond: int | None = None
-    ) -> list[dict[str, Any]]:
-        parameters = Parameters(dict(self.scope.parameters.values) if self.scope else {})
-        order = Order.of(self.question.sort, descending=self.question.descending)
-        where = [self.question.where(parameters)]
-        if after:
-            where.append(order.after(after, parameters))
-        if self.scope:
-            where.append(self.scope.condition)
-        if times:
-            listed = parameters.bind(list(times), "Array(Int64)")
-            where.append(f"occurred_at IN (arrayMap(t -> fromUnixTimestamp64Micro(t, 'UTC'), {listed}))")
-        if beyond is not None:
-            sign = "<" if self.question.descending else ">"
-            where.append(f"occurred_at {sign} {parameters.moment_of_micros(beyond)}")
-        statement = (
-            f"SELECT {select_list(event_fields(), self.names)}, {order.selected()} FROM audit_events "  # noqa: S608 - values are bound
-            f"WHERE {' AND '.join(where)} ORDER BY {order.order_by()} LIMIT {parameters.bind(limit, 'UInt64')}"
-        )
-        return self.database.rows(statement, parameters, hint=self.question.hint)
+def _events(read: PageRead, start: Cursor | None, limit: int) -> list[ShownEvent]:
+    """Return the events behind a cursor, more than ``limit`` when there are more."""
+    resumed = start is not None and start.shown != ""
+    # One group more than a page holds tells whether there is a further page, and may be cut; one less may be left of
+    # a group in which a page ended.
+    wanted = limit + (2 if resumed else 1)
+    grouped = _groups(read, start, wanted)
+    found = shown(read.database, read.question, grouped, resumed=resumed, every=_looks_up_all(read))
+    events = [event for some in found for event in some]
+    if start is None or not resumed:
+        return events
+    return [e for e in events if event_keys(e.raw) != start.keys or e.digest > start.shown]
 
 
-def count(database: Database, question: Question) -> int:
-    """Count the events that match, exactly.
-
-    Raises:
-        QueryError: See ``page``.
-    """
-    parameters = Parameters()
-    statement = f"SELECT count() AS events FROM audit_events WHERE {question.where(parameters)}"  # noqa: S608 - values are bound
-    return int(database.rows(statement, parameters, hint=question.hint)[0]["events"])
+def _looks_up_all(read: PageRead) -> bool:
+    """Return whether rows without an equal beside them may have one elsewhere, and the answer tells."""
+    # A scope leaves rows out; in orders by other than time, only other content can stand elsewhere.
+    return ("conflict" in read.names and read.question.sort != "time") or (
+        read.scope is not None and not READ_FIELDS.keys().isdisjoint(read.names)
+    )
 
 
-def details(database: Database, event_id: str, *, tenant: str | None = None) -> list[Detail]:
+def _groups(read: PageRead, start: Cursor | None, wanted: int) -> list[list[dict[str, Any]]]:
+    rows = read.rows(start.keys, wanted, included=start.shown != "") if start else read.rows((), wanted)
+    found, asked = groups(rows), wanted
+    while len(found) < wanted and len(rows) == asked:
+        # Deliveries of the same events took the place of others: the further they reach, the more is read at once.
+        asked = min(2 * asked, MAX_PAGE_ROWS)
+        rows = read.rows(cursor_keys(rows[-1]), asked)
+        found = groups([row for group in found for row in group] + rows)
+    return found[:wanted]
+
+
+def _end(kept: Sequence[ShownEvent], found: Sequence[ShownEvent], fingerprint: str, now: datetime) -> str:
+    last, keys = kept[-1], event_keys(kept[-1].raw)
+    within = event_keys(found[len(kept)].raw) == keys
+    return Cursor(fingerprint, now, keys, last.digest if within else "").encode()
+
+
+def _told(event: ShownEvent) -> dict[str, Any]:
+    return {**without_keys(event.raw), "deliveries": event.deliveries, "conflict": event.conflict}
+
+
+def details(
+    database: Database, event_id: str, *, tenant: str | None = None, within: Question | None = None
+) -> list[Detail]:
     """Return every stored event of an id, the first stored first: several when its service sent it several times.
 
     Args:
         database: Where to read.
         event_id: UUID of the event.
         tenant: Only of this tenant.
+        within: Only what matches this question.
 
     Raises:
         InvalidFilter: The id is no UUID.
@@ -194,12 +171,20 @@ def details(database: Database, event_id: str, *, tenant: str | None = None) -> 
     identity = _event_condition(event_id, parameters)
     if tenant is not None:
         identity += f" AND tenant_id = {parameters.text(tenant)}"
+    if within is not None:
+        identity += f" AND {within.where(parameters)}"
     statement = (
         f"SELECT {select_list(event_fields(), names)} FROM audit_events WHERE {identity} AND {ALIVE} "  # noqa: S608 - values are bound
         "ORDER BY ingested_at, kafka_topic_id, kafka_partition, kafka_offset LIMIT 100"
     )
     events = [to_row(r, names) for r in database.rows(statement, parameters)]
-    return [Detail(e, _payload(database, e), card(database, e["tenant_id"], e["actor_id"])) for e in events]
+    sent = [[e[name] for name in sent_fields()] for e in events]
+    return [_detail(database, e, conflict=any(s != mine for s in sent)) for e, mine in zip(events, sent, strict=True)]
+
+
+def _detail(database: Database, event: Row, *, conflict: bool) -> Detail:
+    payload, actor = _payload(database, event), card(database, event["tenant_id"], event["actor_id"])
+    return Detail(event, payload, actor, conflict)
 
 
 def _event_condition(event_id: str, parameters: Parameters) -> str:

@@ -37,6 +37,13 @@ INGEST_BATCH_FIELDS = (
 )
 
 
+#: Fields of an event that no column holds -> what they say; see ``query.deliveries``.
+READ_FIELDS: Mapping[str, str] = {
+    "deliveries": "How often it arrived; in arrivals, for the how manieth time.",
+    "conflict": "Whether its service sent other content under the same id, time and tenant.",
+}
+
+
 def _grouped(columns: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
     groups: dict[str, tuple[str, ...]] = {}
     for name in columns:
@@ -53,6 +60,12 @@ def _names(columns: Iterable[Column]) -> list[str]:
 def event_fields() -> Mapping[str, tuple[str, ...]]:
     """Return the fields of an event in table order, each with its columns; a Nested group is one field."""
     return _grouped(_names(event_columns()))
+
+
+@cache
+def shown_fields() -> Mapping[str, tuple[str, ...]]:
+    """Return the fields of an event as reads show it: those of its row, and ``READ_FIELDS``, which have no column."""
+    return {**event_fields(), **dict.fromkeys(READ_FIELDS, ())}
 
 
 @cache
@@ -87,8 +100,8 @@ def chosen(fields: Mapping[str, tuple[str, ...]], names: Sequence[str]) -> tuple
 
 
 def select_list(fields: Mapping[str, tuple[str, ...]], names: Sequence[str]) -> str:
-    """Return the SELECT list of fields known to exist."""
-    return ", ".join(_selected(column) for name in names for column in fields[name])
+    """Return the SELECT list of fields known to exist, never an empty one."""
+    return ", ".join(_selected(column) for name in names for column in fields[name]) or "1"
 
 
 def _selected(column: str) -> str:
@@ -106,7 +119,7 @@ def to_row(raw: Mapping[str, Any], names: Sequence[str]) -> Row:
         names: Fields of the row, in order.
     """
     groups = _grouped(raw)
-    return {name: _field(name, groups[name], raw) for name in names}
+    return {name: raw[name] if name in READ_FIELDS else _field(name, groups[name], raw) for name in names}
 
 
 def _field(name: str, columns: tuple[str, ...], raw: Mapping[str, Any]) -> object:

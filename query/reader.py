@@ -8,7 +8,7 @@ from typing import Self
 
 from clickhouse_connect.driver.client import Client
 
-from query import aggregates, arrivals, events, ledger, states
+from query import aggregates, arrivals, events, ledger, states, totals
 from query.aggregates import Bucket, FacetValue
 from query.arrivals import Arrivals, Position
 from query.database import Database, Limits, open_client
@@ -16,6 +16,7 @@ from query.events import Detail, Page
 from query.fields import Row
 from query.ledger import BatchFilter, DeadLetterFilter, Reason
 from query.question import Question
+from query.totals import Total
 from sinks.settings import ClickHouseSettings
 
 DEFAULT_ROWS = 50
@@ -48,12 +49,16 @@ class Reader:
         return events.page(self._database, question, limit=limit, cursor=cursor, fields=fields)
 
     def count(self, question: Question) -> int:
-        """Count events, exactly."""
-        return events.count(self._database, question)
+        """Count events; see ``total``, which says too whether the number is exact."""
+        return self.total(question).events
 
-    def details(self, event_id: str, *, tenant: str | None = None) -> list[Detail]:
-        """Return every stored event of an id with its bodies and live card; see ``query.events.details``."""
-        return events.details(self._database, event_id, tenant=tenant)
+    def total(self, question: Question) -> Total:
+        """Count events, not deliveries; see ``query.totals.total``."""
+        return totals.total(self._database, question)
+
+    def details(self, event_id: str, *, tenant: str | None = None, within: Question | None = None) -> list[Detail]:
+        """Return every delivery of an event with its bodies and live card; see ``query.events.details``."""
+        return events.details(self._database, event_id, tenant=tenant, within=within)
 
     def actor(self, tenant: str, actor_id: str) -> Row | None:
         """Return the card of an actor now; see ``query.events.card``."""

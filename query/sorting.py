@@ -52,26 +52,22 @@ class Key:
         return parameters.text(text)
 
 
-#: An event is stored under one place in Kafka, once: with it no two rows are equal in any order, even when a service
+#: A delivery is stored under one place in Kafka, once: with it no two rows are equal in any order, even when a service
 #: sent the same event twice.
-_TIE_BREAK = (
-    Key("event_id", "UUID"),
-    Key("kafka_topic_id", "UUID"),
-    Key("kafka_partition", "Int64"),
-    Key("kafka_offset", "Int64"),
-)
-_TIME = Key("occurred_at", "Moment")
+_PLACE = (Key("kafka_topic_id", "UUID"), Key("kafka_partition", "Int64"), Key("kafka_offset", "Int64"))
+#: Deliveries of one event are equal in all keys but their place, and so stand next to each other in every order.
+_EVENT = (Key("occurred_at", "Moment"), Key("event_id", "UUID"), Key("tenant_id", "String"))
+_LAST = (*_EVENT, *_PLACE)
 
 ORDERS: Mapping[SortName, tuple[Key, ...]] = {
-    "time": (_TIME, *_TIE_BREAK),
-    "user": (Key("actor_name", "String"), Key("actor_id", "String"), _TIME, *_TIE_BREAK),
-    "ip": (Key("ip", "IPv6"), _TIME, *_TIE_BREAK),
+    "time": _LAST,
+    "user": (Key("actor_name", "String"), Key("actor_id", "String"), *_LAST),
+    "ip": (Key("ip", "IPv6"), *_LAST),
     "object": (
         Key("target_type", "String"),
         Key("target_name", "String"),
         Key("target_id", "String"),
-        _TIME,
-        *_TIE_BREAK,
+        *_LAST,
     ),
 }
 
@@ -97,25 +93,49 @@ class Order:
         """Return what is selected so that a cursor can be made of a row, one array of texts called ``cursor_keys``."""
         return f"[{', '.join(key.selected for key in self.keys)}] AS cursor_keys"
 
-    def after(self, values: Sequence[str], parameters: Parameters) -> str:
-        """Return the condition that a row comes after the one a cursor was made of.
+    def after(self, values: Sequence[str], parameters: Parameters, *, included: bool = False) -> str:
+        """Return the condition that a row comes after a place in the order.
+
+        Args:
+            values: The keys of a row, or all but those of its place in Kafka: then after all deliveries of its event.
+            parameters: Where they are bound.
+            included: Rows that equal the values come too.
 
         Raises:
             InvalidCursor: The values do not fit the order.
         """
+        whole = len(values) == len(self.keys)
+        keys = self.keys if whole else self.keys[: -len(_PLACE)]
         try:
-            bound = [key.bound(v, parameters) for key, v in zip(self.keys, values, strict=True)]
+            bound = [key.bound(v, parameters) for key, v in zip(keys, values, strict=True)]
         except ValueError:
             raise InvalidCursor("the cursor does not fit the sort; leave it out to start again") from None
         sign = "<" if self.descending else ">"
-        columns = ", ".join(key.column for key in self.keys)
+        columns = ", ".join(key.column for key in keys)
         # The tuple alone would be right; the plain comparison of its first column is what an index can use.
-        return f"({self.keys[0].column} {sign}= {bound[0]} AND ({columns}) {sign} ({', '.join(bound)}))"
+        strict = f"{sign}=" if included else sign
+        return f"({keys[0].column} {sign}= {bound[0]} AND ({columns}) {strict} ({', '.join(bound)}))"
 
 
 def cursor_keys(raw: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the keys of a row that was selected with ``Order.selected``."""
     return tuple(raw["cursor_keys"])
+
+
+def event_keys(raw: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys of such a row that all deliveries of its event share."""
+    return cursor_keys(raw)[: -len(_PLACE)]
+
+
+def identity(raw: Mapping[str, Any]) -> tuple[str, int, str]:
+    """Return tenant, time in microseconds and event id of such a row."""
+    moment, event_id, tenant = event_keys(raw)[-len(_EVENT) :]
+    return tenant, int(moment), event_id
+
+
+def place(raw: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return topic id, partition and offset of such a row, as text."""
+    return cursor_keys(raw)[-len(_PLACE) :]
 
 
 def without_keys(raw: Mapping[str, Any]) -> dict[str, Any]:

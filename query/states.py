@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from query.condition import condition
 from query.database import Database
 from query.errors import InvalidFilter, nearest
-from query.events import Page, Scope, page
+from query.events import Page, page
+from query.page_read import Scope
 from query.parameters import Parameters
 from query.question import ALIVE, Question
 

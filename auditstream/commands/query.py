@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
@@ -103,15 +103,16 @@ def _answer(reader: Reader, question: Question, asked: _Asked, settings: Setting
     if asked.event:
         _print_details(reader, asked.event, question, asked.fmt, settings)
     elif asked.count:
-        print_rows([{"events": reader.count(question)}], ["events"], asked.fmt)
+        print_rows([asdict(reader.total(question))], ["events", "is_exact"], asked.fmt)
     elif asked.histogram:
         buckets = reader.histogram(question, asked.histogram)
         headings = {"start": f"start ({question.zone.key})"}
-        print_rows([asdict(b) for b in buckets], ["start", "events"], asked.fmt, headings=headings)
+        print_rows([asdict(b) for b in buckets], ["start", "events", "is_exact"], asked.fmt, headings=headings)
     elif asked.facet:
         limit = min(asked.limit, 1000) or 1000
         values = reader.facet(question, asked.facet, top=limit)
-        print_rows([asdict(v) for v in values], ["value", "events"], asked.fmt, headings={"value": asked.facet})
+        columns = ["value", "events", "is_exact"]
+        print_rows([asdict(v) for v in values], columns, asked.fmt, headings={"value": asked.facet})
     else:
         _print_events(reader, question, asked, settings)
 
@@ -169,10 +170,12 @@ def _print_details(reader: Reader, event_id: str, question: Question, fmt: str, 
     titles = [catalogue.title(d.event["event_code"], d.event) for d in details]
     if fmt != "table":
         rows = [{"title": t, **asdict(d)} for t, d in zip(titles, details, strict=True)]
-        print_rows(rows, ["title", "event", "payload", "actor"], fmt)
+        print_rows(rows, ["title", "event", "payload", "actor", "conflict"], fmt)
         return
     for title, detail in zip(titles, details, strict=True):
         _print_detail(title, detail)
+    if len(details) > 1:
+        _print_deliveries(details)
 
 
 def _print_detail(title: str, detail: Detail) -> None:
@@ -184,6 +187,12 @@ def _print_detail(title: str, detail: Detail) -> None:
     if detail.actor and (detail.actor["deleted"] or detail.actor["status"] in ("deactivated", "deleted")):
         state = "deleted" if detail.actor["deleted"] else detail.actor["status"]
         click.echo(f"\n  note: the actor is {state} and no longer part of the organisation")
+
+
+def _print_deliveries(details: Sequence[Detail]) -> None:
+    click.echo(f"\n  note: delivered {len(details)} times under this id")
+    if any(detail.conflict for detail in details):
+        click.echo("  note: what was sent differs between these deliveries")
 
 
 def _is_foreign(name: str, row: Row) -> bool:

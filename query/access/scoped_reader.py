@@ -10,22 +10,22 @@ from query.access.errors import Forbidden
 from query.access.personal import BODY_FIELDS, PersonalData, masked
 from query.access.rights import Right
 from query.access.token import Token
-from query.access.view import EventView
+from query.access.view import TITLE, EventView
 from query.aggregates import FACETS, Bucket, FacetValue
 from query.arrivals import Arrivals, Position
 from query.condition import condition
 from query.events import Detail, Page
 from query.expression import AnyOf, Not, Term, conjunction
-from query.fields import Row
+from query.fields import Row, event_fields
 from query.ledger import BatchFilter, DeadLetterFilter, Reason
 from query.parameters import Parameters
 from query.question import Question
 from query.reader import DEFAULT_ROWS, Reader
 from query.sorting import ORDERS
+from query.totals import Total
 from schemas.catalogue import PERSONAL_FIELDS, Catalogue
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
-_PLACE = ("kafka_topic_id", "kafka_partition", "kafka_offset")
 #: A card has the fields of the actor without their prefix.
 _CARD_PERSONAL = tuple(f.removeprefix("actor_") for f in PERSONAL_FIELDS if f.startswith("actor_"))
 _RAW = ("key", "raw", "headers.value")
@@ -63,7 +63,11 @@ class ScopedReader:
 
     def count(self, question: Question) -> int:
         """Count events; see ``Reader.count``."""
-        return self._reader.count(self._confined(question))
+        return self.total(question).events
+
+    def total(self, question: Question) -> Total:
+        """Count events and say whether the number is exact; see ``Reader.total``."""
+        return self._reader.total(self._confined(question))
 
     def latest_states(
         self,
@@ -103,14 +107,10 @@ class ScopedReader:
 
     def details(self, event_id: str) -> list[Detail]:
         """Return every stored event of an id within the scope, with its bodies and live card; see ``Reader``."""
-        question = self._confined(Question(Term("event", event_id)))
-        rows = self._reader.page(question, limit=100, fields=_PLACE).rows
-        within = {tuple(row.values()) for row in rows}
-        if not within:
-            return []
+        within = self._confined(Question(Term("event", event_id)))
         tenants = self._token.scope.tenants
-        found = self._reader.details(event_id, tenant=tenants[0] if len(tenants) == 1 else None)
-        return [self._detail(d) for d in found if tuple(d.event[name] for name in _PLACE) in within]
+        tenant = tenants[0] if len(tenants) == 1 else None
+        return [self._detail(d) for d in self._reader.details(event_id, tenant=tenant, within=within)]
 
     def actor(self, tenant: str, actor_id: str) -> Row | None:
         """Return the card of an actor now; None without one, and when nothing the actor did is within the scope."""
@@ -196,7 +196,8 @@ class ScopedReader:
             hidden = self._hides.hidden_in(detail.event["event_code"]) if self._hides else frozenset()
             names = BODY_FIELDS if not self._token.may(Right.BODIES) else tuple(hidden & set(BODY_FIELDS))
             payload = masked(payload, names)
-        return Detail(self._view(()).row(self._titled(detail.event)), payload, self._card(detail.actor))
+        event = self._view((TITLE, *event_fields())).row(self._titled(detail.event))
+        return Detail(event, payload, self._card(detail.actor), detail.conflict)
 
     @staticmethod
     def _titled(event: Row) -> Row:

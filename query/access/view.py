@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from query.access.personal import PersonalData, masked
-from query.fields import Row, chosen, event_fields
+from query.fields import Row, chosen, shown_fields
 from schemas.catalogue import TEMPLATE_NAMES, Catalogue
 
 #: Field that is no column: the sentence of the catalogue.
@@ -35,7 +35,7 @@ class EventView:
         Raises:
             InvalidFilter: There is no field of a name.
         """
-        known = {TITLE: (TITLE,), **event_fields()}
+        known = {TITLE: (TITLE,), **shown_fields()}
         return cls(catalogue, personal, chosen(known, names))
 
     @property

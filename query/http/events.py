@@ -71,7 +71,8 @@ def one_event(call: Call, reader: ScopedReader) -> Answer:
     if not details:
         raise Problem("not-found", "there is no such event: never stored, past its retention, or out of your reach")
     data = [_detail(d) for d in details]
-    return Answer({"data": data, "deliveries": len(data)}, rows=len(data), target_id=event_id)
+    body = {"data": data, "deliveries": len(data), "conflict": any(d.conflict for d in details)}
+    return Answer(body, rows=len(data), target_id=event_id)
 
 
 def _detail(detail: Detail) -> dict[str, Any]:
@@ -117,7 +118,8 @@ def _joined(question: Question, term: Term) -> Question:
 
 
 def _total(reader: ScopedReader, question: Question) -> Mapping[str, Any]:
-    return {"total": reader.count(question), "total_is_exact": True}
+    found = reader.total(question)
+    return {"total": found.events, "total_is_exact": found.is_exact}
 
 
 def _answered(page: Page, question: Question, more: Mapping[str, Any] | None = None) -> Answer:

@@ -37,9 +37,9 @@ RANGE_FILTERS = (
 
 
 def count(call: Call, reader: ScopedReader) -> Answer:
-    """Answer how many events match, exactly."""
+    """Answer how many events match, or a bound that is marked."""
     question = question_of_url(call.values)
-    return Answer({"events": reader.count(question), "is_exact": True}, question, rows=1)
+    return Answer(asdict(reader.total(question)), question, rows=1)
 
 
 def histogram(call: Call, reader: ScopedReader) -> Answer:

@@ -24,7 +24,96 @@ def _states(kind: str, what: str) -> Endpoint:
     )
 
 
+_JOB = _path("job_id", "UUID of the export.")
+
+
+def _job_endpoint(method: Literal["GET", "POST", "DELETE"], name: str, summary: str, handler: Handler) -> Endpoint:
+    return Endpoint(
+        method,
+        f"{exports.PATH}/{{job_id}}",
+        name,
+        summary,
+        handler,
+        ref("ExportJob"),
+        (_JOB,),
+        code="access.search" if method == "GET" else None,
+        tag="exports",
+        problems=("not-found",),
+    )
+
+
+EXPORTS = (
+    Endpoint(
+        "POST",
+        exports.PATH,
+        "create_export",
+        "Ask for an export of the events that a question matches; it is made from now on.",
+        exports.ask,
+        ref("ExportJob"),
+        body=ref("ExportRequest"),
+        tag="exports",
+        problems=("busy",),
+        status=202,
+    ),
+    Endpoint(
+        "GET",
+        exports.PATH,
+        "list_export_jobs",
+        "Exports of the log: who asked when for what, state, rows, downloads. The newest first.",
+        exports.list_jobs,
+        page_of("ExportJob"),
+        exports.LIST,
+        tag="exports",
+    ),
+    _job_endpoint("GET", "get_export", "One export: its state, its progress, its parameters.", exports.one_job),
+    _job_endpoint(
+        "DELETE",
+        "delete_export",
+        "Cancel an export that is being made, or remove the file of a ready one; its record stays.",
+        exports.withdraw,
+    ),
+    Endpoint(
+        "POST",
+        f"{exports.PATH}/{{job_id}}/again",
+        "repeat_export",
+        "Ask for an export again, with its parameters; relative times mean what they meant the first time.",
+        exports.repeat,
+        ref("ExportJob"),
+        (_JOB,),
+        tag="exports",
+        problems=("not-found", "busy"),
+        status=202,
+    ),
+    Endpoint(
+        "GET",
+        f"{exports.PATH}/{{job_id}}/file",
+        "download_export",
+        "The file of an export. Every download is counted and recorded.",
+        exports.file,
+        {"type": "string", "format": "binary"},
+        (_JOB,),
+        # Recorded by what hands the file out.
+        code=None,
+        tag="exports",
+        problems=("not-found", "conflict", "gone"),
+        head=False,
+        media_types=tuple(MEDIA_TYPES.values()),
+    ),
+    Endpoint(
+        "GET",
+        f"{exports.PATH}/{{job_id}}/manifest",
+        "get_export_manifest",
+        "What an export holds and how to prove it; kept when the file is not.",
+        exports.manifest,
+        ref("ExportManifest"),
+        (_JOB,),
+        tag="exports",
+        problems=("not-found", "conflict"),
+    ),
+)
+
 ENDPOINTS = (
+    *EXPORTS,
     Endpoint(
         "GET",
         "/api/v1/events",
@@ -57,7 +146,13 @@ ENDPOINTS = (
         "get_event",
         "One event: all its fields, its bodies, the card of its actor now, and how often it was delivered.",
         events.one_event,
-        answer_schema({"data": {"type": "array", "items": ref("Detail")}, "deliveries": {"type": "integer"}}),
+        answer_schema(
+            {
+                "data": {"type": "array", "items": ref("Detail")},
+                "deliveries": {"type": "integer"},
+                "conflict": {"type": "boolean"},
+            }
+        ),
         (_path("event_id", "UUID of the event."),),
         code="access.view",
         problems=("not-found",),
@@ -90,7 +185,7 @@ ENDPOINTS = (
         "GET",
         "/api/v1/count",
         "count_events",
-        "How many events match, exactly.",
+        "How many events match; where `is_exact` is false, so many at most.",
         figures.count,
         answer_schema({"events": {"type": "integer"}, "is_exact": {"type": "boolean"}}),
         QUESTION,
@@ -110,7 +205,11 @@ ENDPOINTS = (
                 "data": {
                     "type": "array",
                     "items": answer_schema(
-                        {"start": {"type": "string", "format": "date-time"}, "events": {"type": "integer"}}
+                        {
+                            "start": {"type": "string", "format": "date-time"},
+                            "events": {"type": "integer"},
+                            "is_exact": {"type": "boolean"},
+                        }
                     ),
                 },
             }
@@ -130,7 +229,13 @@ ENDPOINTS = (
                 "facet": {"type": "string"},
                 "data": {
                     "type": "array",
-                    "items": answer_schema({"value": {"type": ["string", "null"]}, "events": {"type": "integer"}}),
+                    "items": answer_schema(
+                        {
+                            "value": {"type": ["string", "null"]},
+                            "events": {"type": "integer"},
+                            "is_exact": {"type": "boolean"},
+                        }
+                    ),
                 },
             }
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from query.fields import READ_FIELDS
 from schemas.columns import ACTOR_COLUMNS, DEAD_LETTER_COLUMNS, INGESTED_AT, Column, event_columns, payload_columns
 
 #: Beginning of a ClickHouse type -> schema of its values; every other type is a text.
@@ -57,8 +58,10 @@ def _sentence(doc: str) -> dict[str, Any]:
 
 def event_schema() -> dict[str, Any]:
     """Return the schema of an event."""
+    kinds = {"deliveries": "integer", "conflict": "boolean"}
+    made = {name: {"type": kinds[name], "description": doc} for name, doc in READ_FIELDS.items()}
     title = {"title": _sentence("What happened, in a sentence of the catalogue.")}
-    return row_schema((*event_columns(), INGESTED_AT), more=title)
+    return row_schema((*event_columns(), INGESTED_AT), more=title | made)
 
 
 def payload_schema() -> dict[str, Any]:

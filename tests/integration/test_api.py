@@ -75,13 +75,13 @@ def insert_card(log: Log) -> None:
 def test_events_come_page_by_page_with_links_that_lead_on(api: Api, auditor: str) -> None:
     answer = api.get("/api/v1/events", auditor, limit=3, fields="kafka_offset,title", kind="action", total="true")
     page = answer.json()
-    assert page["total"] == 3
+    assert (page["total"], page["total_is_exact"]) == (2, True)
     assert page["data"][0]["title"].endswith("activated campaign Winter")
-    answer = api.get("/api/v1/events", auditor, limit=2, fields="kafka_offset", q="kind:action")
+    answer = api.get("/api/v1/events", auditor, limit=1, fields="kafka_offset,deliveries", q="kind:action")
     assert answer.headers["link"] == f'<{answer.json()["links"]["next"]}>; rel="next"'
     following = api.ask("GET", answer.json()["links"]["next"], auditor).json()
-    offsets = [row["kafka_offset"] for row in (*answer.json()["data"], *following["data"])]
-    assert sorted(offsets) == [0, 1, 2]
+    rows = [(row["kafka_offset"], row["deliveries"]) for row in (*answer.json()["data"], *following["data"])]
+    assert sorted(rows) == [(0, 2), (2, 1)]
     assert following["next_cursor"] is None
     assert "next" not in following["links"]
 
@@ -93,7 +93,7 @@ def test_the_same_question_has_the_same_answer_as_text_as_parameters_and_as_json
     tree = {"all": [{"actor": "ann"}, {"not": {"outcome": ["success"]}}, {"ip": "203.0.113.0/24"}]}
     body = api.post("/api/v1/events/search", auditor, {"query": tree, "fields": ["kafka_offset"], "order": "asc"})
     rows = text.json()["data"]
-    assert rows == [{"kafka_offset": 0}, {"kafka_offset": 1}]
+    assert rows == [{"kafka_offset": 0}]
     assert single.json()["data"] == rows
     assert body.json()["data"] == rows
 
@@ -103,11 +103,11 @@ def test_filters_are_alternatives_on_demand_but_never_the_period(api: Api, audit
         return int(api.get("/api/v1/count", auditor, **parameters).json()["events"])
 
     assert count(actor="Bob", outcome="failure") == 0
-    assert count(actor="Bob", outcome="failure", any="true") == 3
-    assert count(actor=["Bob", "Ann"]) == 3
+    assert count(actor="Bob", outcome="failure", any="true") == 2
+    assert count(actor=["Bob", "Ann"]) == 2
     assert count(actor="Bob", outcome="failure", any="true", until="1990-01-01") == 0
     body = {"filters": {"actor": ["Bob"], "outcome": "failure"}, "any": True, "total": True, "limit": 1}
-    assert api.post("/api/v1/events/search", auditor, body).json()["total"] == 3
+    assert api.post("/api/v1/events/search", auditor, body).json()["total"] == 2
 
 
 def test_a_mistake_is_answered_with_the_term_its_place_and_what_was_meant(api: Api, auditor: str) -> None:
@@ -215,7 +215,7 @@ def test_bodies_that_are_large_or_of_another_form_are_refused(api: Api, auditor:
 
 def test_one_event_comes_whole_with_its_bodies_the_card_of_its_actor_and_its_deliveries(api: Api, auditor: str) -> None:
     found = api.get(f"/api/v1/events/{EVENT_ID}", auditor).json()
-    assert found["deliveries"] == 2
+    assert (found["deliveries"], found["conflict"]) == (2, False)
     first = found["data"][0]
     assert first["event"]["occurred_at"] == "2026-06-01T10:00:00.123456Z"
     assert first["event"]["ip"] == "203.0.113.7"
@@ -250,11 +250,11 @@ def test_runs_are_entries_of_runs_only(api: Api, auditor: str) -> None:
 
 
 def test_figures_count_what_the_scope_holds(api: Api, auditor: str) -> None:
-    assert api.get("/api/v1/count", auditor).json() == {"events": 7, "is_exact": True}
+    assert api.get("/api/v1/count", auditor).json() == {"events": 6, "is_exact": True}
     facet = api.get("/api/v1/facets/actor", auditor, kind="action", top=1).json()["data"]
-    assert facet == [{"value": "u-1", "events": 2}]
+    assert facet == [{"value": "u-1", "events": 1, "is_exact": True}]
     hours = api.get("/api/v1/histogram", auditor, interval="hour", kind="action", tz="Europe/Berlin").json()
-    assert hours["data"] == [{"start": "2026-06-01T12:00:00+02:00", "events": 3}]
+    assert hours["data"] == [{"start": "2026-06-01T12:00:00+02:00", "events": 2, "is_exact": True}]
 
 
 def test_the_card_of_an_actor_says_when_the_actor_has_left(api: Api, auditor: str) -> None:

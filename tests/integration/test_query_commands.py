@@ -131,7 +131,8 @@ def test_one_event_is_shown_whole(log: Log) -> None:
 
 def test_figures_and_states_have_the_same_formats(log: Log) -> None:
     store_some(log)
-    assert rows("query", "--facet", "outcome") == [{"value": "success", "events": 2}, {"value": "failure", "events": 1}]
+    outcomes = [("success", 2, True), ("failure", 1, True)]
+    assert [tuple(row.values()) for row in rows("query", "--facet", "outcome")] == outcomes
     assert rows("query", "--histogram", "month")[0]["events"] == 3
     assert rows("query", "--states", "task") == []
 
@@ -247,4 +248,4 @@ def test_the_same_answers_come_over_http(
         for name, value in (("HOST", clickhouse_settings.host), ("PORT", str(clickhouse_settings.port))):
             monkeypatch.setenv(f"AUDITSTREAM_CLICKHOUSE_{name}", value)
         monkeypatch.setenv("AUDITSTREAM_CLICKHOUSE_DATABASE", clickhouse_settings.database)
-        assert rows("query", "--count") == [{"events": 4}]
+        assert rows("query", "--count") == [{"events": 4, "is_exact": True}]

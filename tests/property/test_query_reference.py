@@ -17,11 +17,17 @@ from hypothesis import strategies as st
 
 from infrastructure.clickhouse import fresh_database
 from query import START, All, AnyOf, Expression, Not, Question, Term, parse, to_text
+from query.fields import Row
+from query.period import micros
 from query.question import SortName
+from query.totals import Total
 from query_log import NOW, TOPIC, Log, address, at, open_log
 from sinks.settings import ClickHouseSettings
 
 Event = Mapping[str, Any]
+
+FIELDS = ["kafka_partition", "kafka_offset", "deliveries", "conflict"]
+DAY = 24 * 3_600_000_000
 
 TENANTS = ["acme", "globex"]
 CODES = ["campaign.activate", "campaign.delete", "voucher.create", "campaigns"]
@@ -60,7 +66,13 @@ def make_event(rng: random.Random) -> dict[str, Any]:
     }
 
 
-EVENTS = [make_event(rng) for rng in [random.Random(20260615)] for _ in range(250)]
+def make_deliveries(rng: random.Random) -> list[dict[str, Any]]:
+    """Events, some of which are delivered again, next to the first time or long after."""
+    sent = [make_event(rng) for _ in range(200)]
+    return sent + [dict(rng.choice(sent)) for _ in range(50)]
+
+
+EVENTS = make_deliveries(random.Random(20260615))
 #: Place of each event in Kafka: partition and offset.
 PLACES = [(i % 3, i // 3) for i in range(len(EVENTS))]
 
@@ -102,6 +114,7 @@ MATCHES: dict[str, Callable[[Event, str], bool]] = {
     "tenant": lambda e, v: e["tenant_id"] == v,
     "action": lambda e, v: e["event_code"].startswith(v[:-1]) if v.endswith("*") else e["event_code"] == v,
     "outcome": lambda e, v: e["outcome"] == v,
+    "event": lambda e, v: UUID(bytes=e["event_id"]) == UUID(v),
     "actor": lambda e, v: e["actor_id"] == v or v.lower() in (e["actor_name"].lower(), ""),
     "actor_id": lambda e, v: e["actor_id"] == v,
     "ip": is_in_network,
@@ -170,20 +183,41 @@ def uuid_order(raw: bytes) -> tuple[int, int]:
     return value & (2**64 - 1), value >> 64
 
 
-def sort_key(index: int, sort: SortName) -> tuple[Any, ...]:
-    event = EVENTS[index]
+def sort_key(event: Event, sort: SortName) -> tuple[Any, ...]:
     heads = {
         "time": (),
         "user": (event["actor_name"].encode(), event["actor_id"].encode()),
         "ip": (event["ip"],),
         "object": tuple(event[c].encode() for c in ("target_type", "target_name", "target_id")),
     }
-    return (*heads[sort], event["occurred_at"], uuid_order(event["event_id"]), *PLACES[index])
+    return (*heads[sort], event["occurred_at"], uuid_order(event["event_id"]), event["tenant_id"])
 
 
-def expected(expression: Expression, sort: SortName, *, descending: bool) -> list[tuple[int, int]]:
-    found = [i for i, event in enumerate(EVENTS) if matches(event, expression)]
-    return [PLACES[i] for i in sorted(found, key=lambda i: sort_key(i, sort), reverse=descending)]
+def content(index: int) -> str:
+    return repr(sorted(EVENTS[index].items()))
+
+
+def same_id(index: int) -> tuple[Any, ...]:
+    return tuple(EVENTS[index][name] for name in ("tenant_id", "occurred_at", "event_id"))
+
+
+def matching(expression: Expression) -> list[int]:
+    return [i for i, event in enumerate(EVENTS) if matches(event, expression)]
+
+
+def expected_keys(expression: Expression, sort: SortName, *, descending: bool) -> list[tuple[Any, ...]]:
+    once = {content(i): i for i in matching(expression)}
+    return sorted((sort_key(EVENTS[i], sort) for i in once.values()), reverse=descending)
+
+
+def expected_marks(expression: Expression) -> dict[str, tuple[int, bool]]:
+    """Return deliveries and conflict of every content."""
+    found = matching(expression)
+    deliveries = Counter(content(i) for i in found)
+    contents: dict[tuple[Any, ...], set[str]] = {}
+    for i in found:
+        contents.setdefault(same_id(i), set()).add(content(i))
+    return {content(i): (deliveries[content(i)], len(contents[same_id(i)]) > 1) for i in found}
 
 
 @pytest.fixture(scope="module")
@@ -209,33 +243,60 @@ def test_pages_hold_what_the_reference_holds_in_its_order(
     log: Log, expression: Expression, sort: SortName, descending: bool, limit: int
 ) -> None:
     question = Question(expression, sort, descending, now=NOW)
-    found: list[tuple[int, int]] = []
+    rows = walk(log, question, limit)
+    found = [PLACES.index((r["kafka_partition"], r["kafka_offset"])) for r in rows]
+    assert [sort_key(EVENTS[i], sort) for i in found] == expected_keys(expression, sort, descending=descending)
+    marks = {content(i): (r["deliveries"], r["conflict"]) for i, r in zip(found, rows, strict=True)}
+    assert len(marks) == len(rows)
+    assert marks == expected_marks(expression)
+
+
+def walk(log: Log, question: Question, limit: int) -> list[Row]:
+    rows: list[Row] = []
     cursor = None
     while True:
-        page = log.reader.page(question, limit=limit, cursor=cursor, fields=["kafka_partition", "kafka_offset"])
-        found += [(r["kafka_partition"], r["kafka_offset"]) for r in page.rows]
+        page = log.reader.page(question, limit=limit, cursor=cursor, fields=FIELDS)
+        assert len(page.rows) == limit or page.next_cursor is None
+        rows += page.rows
         cursor = page.next_cursor
         if cursor is None:
-            break
-    assert found == expected(expression, sort, descending=descending)
+            return rows
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(expression=TERMS, descending=st.booleans(), limit=st.integers(1, 3))
+def test_a_page_may_end_within_events_that_share_an_id(
+    log: Log, expression: Expression, descending: bool, limit: int
+) -> None:
+    narrowed = All((Term("event", str(UUID(int=5))), expression))
+    question = Question(narrowed, "time", descending, now=NOW)
+    rows = walk(log, question, limit)
+    marks = expected_marks(narrowed)
+    assert sorted((r["deliveries"], r["conflict"]) for r in rows) == sorted(marks.values())
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(expression=EXPRESSIONS)
 def test_counts_facets_and_arrivals_agree_with_the_reference(log: Log, expression: Expression) -> None:
     question = Question(expression, now=NOW)
-    rows = [e for e in EVENTS if matches(e, expression)]
-    assert log.reader.count(question) == len(rows)
+    rows = [EVENTS[i] for i in {content(i): i for i in matching(expression)}.values()]
+    assert log.reader.total(question) == Total(len(rows), is_exact=True)
     facet = {v.value: v.events for v in log.reader.facet(question, "action", top=100)}
     assert facet == Counter(e["event_code"] for e in rows)
-    arrived, position, caught_up = [], START, False
+    days = {micros(b.start): b.events for b in log.reader.histogram(question, "day")}
+    assert days == Counter(e["occurred_at"] // DAY * DAY for e in rows)
+    arrived, told, position, caught_up = [], [], START, False
     while not caught_up:
-        step = log.reader.arrivals(
-            question, position, limit=30, fields=["kafka_topic_id", "kafka_partition", "kafka_offset"]
-        )
-        arrived += [(r["kafka_partition"], r["kafka_offset"]) for r in step.rows if r["kafka_topic_id"] == str(TOPIC)]
+        step = log.reader.arrivals(question, position, limit=30, fields=["kafka_topic_id", *FIELDS])
+        ours = [r for r in step.rows if r["kafka_topic_id"] == str(TOPIC)]
+        arrived += [(r["kafka_partition"], r["kafka_offset"]) for r in ours]
+        told += [r["deliveries"] for r in ours]
         position, caught_up = step.position, step.caught_up
-    assert sorted(arrived) == sorted(expected(expression, "time", descending=True))
+    assert sorted(arrived) == sorted(PLACES[i] for i in matching(expression))
+    numbers: dict[str, list[int]] = {}
+    for place, number in zip(arrived, told, strict=True):
+        numbers.setdefault(content(PLACES.index(place)), []).append(number)
+    assert all(sorted(n) == list(range(1, len(n) + 1)) for n in numbers.values())
     for partition in range(3):
         mine = [offset for p, offset in arrived if p == partition]
         assert mine == sorted(mine)
