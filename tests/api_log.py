@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,9 @@ from starlette.applications import Starlette
 
 from query import open_reader
 from query.access import Caller, Change, Read, Scope, SignInMethod, Token, TokenStore, TokenVerifier
+from query.exports import SHOWN_TITLE, Entry, ExportDesk, ExportJobs, ExportSettings, Job
 from query.http import Readers, ReadService, build_app
+from query.http.scoped_readers import ScopedReaders
 from query.settings import HttpSettings
 from query_log import Log
 from schemas.catalogue import Catalogue
@@ -30,6 +33,7 @@ class Records:
     failures: list[tuple[Caller, str, str]] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     sessions: list[tuple[str, Token, SignInMethod]] = field(default_factory=list)
+    exports: list[tuple[Job, Entry]] = field(default_factory=list)
 
     def read(self, read: Read) -> None:
         """Keep a read."""
@@ -110,15 +114,31 @@ class Api:
 
 
 @contextmanager
-def open_api(log: Log, settings: HttpSettings | None = None) -> Iterator[Api]:
-    """Put the application together over a log."""
-    records = Records()
-    connections = Connections(log.settings)
-    store = TokenStore(connections)
-    readers = Readers(lambda: open_reader(log.settings))
-    verifier = TokenVerifier(store, cache_s=0.0, last_use_s=0.0)
-    http = settings or HttpSettings(tail_interval_s=0.05, tail_s=0.5)
-    service = ReadService(readers, verifier, Catalogue.load(), http, records)
-    yield Api(log, build_app(service, "0.0.0"), service, store, records)
-    readers.close()
-    connections.close()
+def open_api(log: Log, settings: HttpSettings | None = None, exports: ExportSettings | None = None) -> Iterator[Api]:
+    """Put the application together over a log; exports are kept in a directory of its own unless they are told where."""
+    records, catalogue = Records(), Catalogue.load()
+    with ExitStack() as stack:
+        connections = Connections(log.settings)
+        stack.callback(connections.close)
+        store = TokenStore(connections)
+        readers = Readers(lambda: open_reader(log.settings))
+        stack.callback(readers.close)
+        kept = exports or ExportSettings(storage=stack.enter_context(tempfile.TemporaryDirectory()))
+        desk = open_desk(kept, ScopedReaders(readers, catalogue), records)
+        stack.callback(desk.close)
+        verifier = TokenVerifier(store, cache_s=0.0, last_use_s=0.0)
+        http = settings or HttpSettings(tail_interval_s=0.05, tail_s=0.5)
+        service = ReadService(readers, verifier, catalogue, http, records, exports=desk)
+        yield Api(log, build_app(service, "0.0.0"), service, store, records)
+
+
+def open_desk(settings: ExportSettings, readers: ScopedReaders, records: Records) -> ExportDesk:
+    """Open exports that tell a recorder what happens."""
+
+    def opened() -> ExportJobs:
+        def trail(job: Job, entry: Entry) -> None:
+            records.exports.append((job, entry))
+
+        return ExportJobs(settings, derived={"title": SHOWN_TITLE}, trail=trail)
+
+    return ExportDesk(opened, settings, readers.lent, records)

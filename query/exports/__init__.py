@@ -1,7 +1,7 @@
 """Exports of the log that cannot mislead: the rows of the screen, in files that say what they are."""
 
 from query.export_settings import ExportSettings
-from query.exports.columns import Derived, ExportColumn
+from query.exports.columns import SHOWN_TITLE, Derived, ExportColumn
 from query.exports.desk import Asked, ExportDesk, Prospect
 from query.exports.errors import (
     ExportError,
@@ -22,6 +22,7 @@ from query.exports.request import FORMAT_NAMES, MEDIA_TYPES, ExportRequest, Requ
 __all__ = [
     "FORMAT_NAMES",
     "MEDIA_TYPES",
+    "SHOWN_TITLE",
     "Asked",
     "Derived",
     "Download",

@@ -34,6 +34,10 @@ class Derived:
     doc: str
 
 
+#: The title for readers that make it themselves, as ``query.access.ScopedReader`` does: with what it masks left out.
+SHOWN_TITLE = Derived(("title",), lambda row: str(row["title"]), "What was done, in words.")
+
+
 @dataclass(frozen=True, slots=True)
 class ExportColumn:
     """One column of an export.

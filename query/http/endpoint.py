@@ -13,6 +13,7 @@ from query.access.scoped_reader import ScopedReader
 from query.access.token import Token
 from query.http.files import OpenFile
 from query.http.parameters import Parameter, Values
+from query.http.service import ReadService
 from query.question import Question
 from query.settings import HttpSettings
 from schemas.catalogue import Catalogue
@@ -32,6 +33,7 @@ class Call:
         caller: Who calls.
         catalogue: The event codes.
         settings: Limits.
+        service: What answers reads, and what the process has besides.
     """
 
     values: Values
@@ -41,6 +43,7 @@ class Call:
     caller: Caller
     catalogue: Catalogue
     settings: HttpSettings
+    service: ReadService
 
 
 @dataclass(frozen=True, slots=True)

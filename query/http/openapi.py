@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
-from query.http import row_schemas, run_log, tail
+from query.http import export_schemas, resend, resend_document, row_schemas, run_log, tail
 from query.http.asking import BODY_KEYS
 from query.http.endpoint import Endpoint
 from query.http.parameters import Parameter, filter_parameters
@@ -45,6 +45,7 @@ def document(endpoints: Sequence[Endpoint], settings: HttpSettings, version: str
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
     paths[tail.PATH] = {"get": _tail()}
     paths[run_log.PATH] = {"post": _run_log(settings)}
+    paths[resend.PATH] = {"post": resend_document.operation(_problems, _ALWAYS)}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -179,8 +180,10 @@ def _schemas(settings: HttpSettings) -> Iterator[tuple[str, Json]]:
     yield "Filter", answer_schema({"name": _TEXT, "aliases": _TEXTS, "doc": _TEXT, "expected": _TEXT})
     yield "Me", _me()
     yield "Search", _search(settings)
+    yield from export_schemas.schemas(_search(settings))
     yield "Expression", {"oneOf": [{"type": "string"}, {"type": "object", "minProperties": 1, "maxProperties": 1}]}
     yield "Problem", _problem()
+    yield from resend_document.schemas()
     yield "RunLogRequest", _run_log_request()
     yield "RunLog", _run_log_answer()
 
@@ -240,7 +243,7 @@ def _search(settings: HttpSettings) -> Json:
 def _problem() -> Json:
     required = ("type", "title", "status", "detail", "request_id")
     texts = ("type", "title", "detail", "request_id", "term", "expected", "suggestion", "parameter", "pointer")
-    more = ("hint", "limit", "right")
+    more = ("hint", "limit", "right", "outcome", "resend_id")
     numbers = {"status": {"type": "integer"}, "position": {"type": "integer"}}
     return answer_schema(dict.fromkeys((*texts, *more), _TEXT) | numbers, required=required)
 

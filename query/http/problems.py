@@ -17,6 +17,16 @@ from query.errors import (
     QueryError,
     QueryTooExpensive,
 )
+from query.exports.errors import (
+    ExportError,
+    FileDamaged,
+    JobCancelled,
+    JobExpired,
+    JobNotReady,
+    JobUnknown,
+    StorageUnusable,
+    TooManyJobs,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +46,7 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The form of the body is not understood"),
     "too-expensive": (422, "The question passes a limit"),
+    "not-resent": (502, "The service did not take the request"),
     "failed": (500, "The read failed"),
     "unavailable": (503, "The log cannot be read now"),
     "busy": (503, "Too many requests at once"),
@@ -114,8 +125,28 @@ def not_signed_in(detail: str) -> Problem:
     return Problem("not-signed-in", detail, headers={"WWW-Authenticate": 'Bearer realm="auditstream"'})
 
 
+def _export_problem(error: ExportError) -> Problem:
+    match error:
+        case JobUnknown():
+            return Problem("not-found", f"{error}, or it is out of your reach")
+        case JobExpired() | FileDamaged():
+            hint = f"POST /api/v1/export-jobs/{error.job_id}/again makes it again with the same parameters"
+            return Problem("gone", str(error), hint=hint)
+        case JobNotReady() | JobCancelled():
+            return Problem("conflict", str(error))
+        case TooManyJobs():
+            return Problem("busy", str(error), headers={"Retry-After": "30"})
+        case StorageUnusable():
+            log.error("exports_unavailable", reason=str(error))
+            return Problem("unavailable", "the place where exports are kept gives no answer", headers=_AGAIN)
+    log.error("export_failed", reason=str(error), kind=type(error).__name__)
+    return Problem("failed", str(error))
+
+
 def _operators_problem(error: Exception) -> Problem:
     match error:
+        case ExportError():
+            return _export_problem(error)
         case DatabaseUnreachable() | TokenStoreUnavailable() | DatabaseNotReady():
             log.error("read_unavailable", reason=str(error), kind=type(error).__name__)
             return Problem("unavailable", "the database gives no answer, or is not set up", headers=_AGAIN)

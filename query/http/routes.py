@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from query.http import events, figures
-from query.http.endpoint import Endpoint
+from typing import Literal
+
+from query.exports import MEDIA_TYPES
+from query.http import events, exports, figures
+from query.http.endpoint import Endpoint, Handler
 from query.http.parameters import INTERVAL, ORDER, PAGE, QUESTION, TOP, TOTAL, Parameter
 from query.http.row_schemas import answer_schema, page_of, ref
 

@@ -13,13 +13,14 @@ from anyio.lowlevel import RunVar
 from starlette.requests import HTTPConnection
 
 from query.access.errors import Forbidden, SignInFailed
-from query.access.personal import PersonalData
 from query.access.recording import AccessCode, Caller, Read, Recorder
 from query.access.scoped_reader import ScopedReader
 from query.access.token import Token
 from query.access.verifier import TokenVerifier
+from query.exports import ExportDesk
 from query.http.problems import not_signed_in
 from query.http.readers import Readers
+from query.http.scoped_readers import ScopedReaders
 from query.settings import HttpSettings
 from schemas.catalogue import Catalogue
 
@@ -38,6 +39,7 @@ class ReadService:
     Attributes:
         catalogue: The event codes.
         settings: Limits.
+        exports: What makes exports; None in a process that makes none.
         tails: Live tails now.
         stopping: Set when the server is about to stop, so that tails end.
     """
@@ -49,11 +51,13 @@ class ReadService:
         catalogue: Catalogue,
         settings: HttpSettings,
         recorder: Recorder,
+        *,
+        exports: ExportDesk | None = None,
     ) -> None:
         """Put the parts together; all of them are closed by the caller."""
         self.catalogue, self.settings = catalogue, settings
-        self._readers, self._verifier, self._recorder = readers, verifier, recorder
-        self._personal = PersonalData.of(catalogue)
+        self._verifier, self._recorder, self.exports = verifier, recorder, exports
+        self._readers = ScopedReaders(readers, catalogue)
         self.tails = 0
         self.stopping = False
 
@@ -91,8 +95,8 @@ class ReadService:
         """
 
         def scoped() -> _T:
-            with self._readers.lent() as reader:
-                return run(ScopedReader(reader, token, self.catalogue, self._personal))
+            with self._readers.lent(token) as reader:
+                return run(reader)
 
         return await self.in_thread(scoped)
 

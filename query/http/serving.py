@@ -60,7 +60,7 @@ async def _call(service: ReadService, endpoint: Endpoint, request: Request, call
     given = values_of(request)
     check_names(given, endpoint.parameters, filters=endpoint.filters)
     body = await read_json(request, service.settings.body_bytes) if endpoint.body else {}
-    return Call(Values(given), request.path_params, body, token, caller, service.catalogue, service.settings)
+    return Call(Values(given), request.path_params, body, token, caller, service.catalogue, service.settings, service)
 
 
 def values_of(request: Request) -> Mapping[str, list[str]]:
