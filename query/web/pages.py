@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from query.web import journal, sign_in
+from query.web import actors, batches, catalogue, event, journal, letters, runs, sign_in
 
 MODULES: tuple[ModuleType, ...] = (
     journal,
+    event,
+    actors,
+    runs,
+    catalogue,
+    letters,
+    batches,
     sign_in,
 )
