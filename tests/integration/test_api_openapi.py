@@ -22,7 +22,7 @@ from api_log import Api, open_api
 from infrastructure.clickhouse import fresh_database
 from query.fields import ingest_batch_fields
 from query.filters import all_filters
-from query.http import run_log, tail
+from query.http import resend, run_log, tail
 from query.http.parameters import filter_parameters
 from query.http.problems import KINDS
 from query.http.routes import ENDPOINTS
@@ -80,7 +80,7 @@ def test_the_document_names_every_endpoint_every_filter_and_every_kind_of_proble
     document: dict[str, Any],
 ) -> None:
     operations = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
-    more = {("GET", "/api/v1/tail"), ("POST", "/api/v1.1/{name}/log_v2")}
+    more = {("GET", "/api/v1/tail"), ("POST", "/api/v1.1/{name}/log_v2"), ("POST", resend.PATH)}
     assert operations == {(e.method, e.path) for e in ENDPOINTS} | more
     names = {p["name"] for p in document["paths"]["/api/v1/events"]["get"]["parameters"]}
     assert {f.name for f in all_filters()} <= names
