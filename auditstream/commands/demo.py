@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -18,7 +20,8 @@ from auditstream.demo.accounting import Balance
 from auditstream.demo.embedded import EmbeddedPlatform
 from auditstream.demo.questions import ask
 from auditstream.demo.running import LoadPlan, RunningDemo
-from auditstream.demo.show import show_answer, show_next_steps, watch
+from auditstream.demo.served import Served
+from auditstream.demo.show import show_answer, show_next_steps, show_welcome, watch
 from auditstream.logs import LogSettings, configure_logging
 from consumers.decode import prepare
 
@@ -62,13 +65,15 @@ def demo(
     data_dir: Path | None,
     ready_file: Path | None,
 ) -> None:
-    """Run Kafka, registry, ClickHouse, a load and a worker in this process, and ask five questions.
+    """Run Kafka, registry, ClickHouse, a load, a worker, the API and the page in this process; ask five questions.
 
     Nothing needs to be installed or started: Kafka is librdkafka's mock cluster, the registry is in memory, and the
-    database is ClickHouse's own engine with its data on disk. With --once the last line is one JSON object, and the
-    exit code is 0 only if every produced event is in the database exactly once. Without it the demo runs until
-    Ctrl-C.
+    database is ClickHouse's own engine with its data on disk. The load begins with the story of one company. With
+    --once the last line is one JSON object, and the exit code is 0 only if every produced event is in the database
+    exactly once. Without it the demo prints its URL and a token for each role, and runs until Ctrl-C or SIGTERM.
     """
+    # Ended by a signal as by Ctrl-C: in order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     configure_logging(LogSettings(level="error", format="keyvalue"))
     logging.getLogger("consumers.decode").setLevel(logging.INFO)
     console = Console(stderr=not once, width=None)
@@ -113,19 +118,22 @@ def _directory(given: Path | None) -> Iterator[Path]:
 
 
 def _run_until_interrupted(console: Console, running: RunningDemo) -> None:
+    served = running.served
     try:
+        show_welcome(console, served)
         watch(console, running, _LOOK_S)
-        _show_questions(console, running)
-        show_next_steps(console, running.platform.environment(), f"http://127.0.0.1:{running.service.port}/metrics")
-        console.print("The demo goes on; [bold]Ctrl-C[/bold] stops it.\n")
+        _show_questions(console, running, served)
+        metrics_url = f"http://127.0.0.1:{running.service.port}/metrics"
+        show_next_steps(console, running.platform.environment(), served, metrics_url)
+        console.print(f"The demo goes on at {served.url}; [bold]Ctrl-C[/bold] stops it.\n", highlight=False)
         watch(console, running, float("inf"))
     except KeyboardInterrupt:
         console.print("\nstopping: the load ends, the worker stores what it announced …")
 
 
-def _show_questions(console: Console, running: RunningDemo) -> None:
-    for answer in ask(running.platform.environment()):
-        show_answer(console, answer)
+def _show_questions(console: Console, running: RunningDemo, served: Served | None = None) -> None:
+    for answer in ask(running.platform.environment(), datetime.now(UTC)):
+        show_answer(console, answer, served)
         if answer.exit_code:
             raise click.ClickException(f"`{answer.question.command}` ended with exit code {answer.exit_code}")
 

@@ -13,11 +13,13 @@ from types import TracebackType
 
 from confluent_kafka import Producer
 
+from auditstream.demo.webhook_service import WebhookService
 from auditstream.settings import Settings, load_settings
 from schemas.columns import avro_schema
 from schemas.registry import MemoryRegistry, value_subject
 from schemas.registry.memory import memory_registry
 from schemas.registry.serving import RegistryServer
+from schemas.settings import KafkaSettings
 from sinks.connection import Connections
 from sinks.migrate import Migrator
 from sinks.served import LOOPBACK, Server
@@ -66,13 +68,17 @@ class EmbeddedPlatform:
         self.registry = memory_registry("demo")
         for topic, schema in ((EVENTS_TOPIC, "audit_event"), (ACTORS_TOPIC, "actor")):
             self.registry.register(value_subject(topic), avro_schema(schema, 1))
+        kafka = KafkaSettings(bootstrap_servers=bootstrap, events_topic=EVENTS_TOPIC, actors_topic=ACTORS_TOPIC)
+        webhooks = self._stack.enter_context(WebhookService(kafka, self.registry))
+        self.resend_routes = {"demo": {"url": webhooks.url, "secret": webhooks.secret}}
         self.settings = load_settings(
-            kafka={"bootstrap_servers": bootstrap, "events_topic": EVENTS_TOPIC, "actors_topic": ACTORS_TOPIC},
+            kafka=kafka,
             registry={"url": "mock://demo"},
             clickhouse={"interface": "chdb", "path": self._directory, "database": DATABASE},
             worker={"http_port": 0, "batch_age_s": 0.5, "group_id": "demo"},
             export={"storage": str(state / "exports"), "audit_spool_dir": state / "export-spool"},
             access={"spool_dir": state / "access-spool"},
+            resend={"routes": self.resend_routes, "spool_dir": state / "resend-spool"},
             http=self._http,
         )
         self._migrate()
@@ -125,6 +131,8 @@ class EmbeddedPlatform:
             "AUDITSTREAM_CLICKHOUSE_PORT": port,
             "AUDITSTREAM_EXPORT_STORAGE": self.settings.export.storage,
             "AUDITSTREAM_EXPORT_AUDIT_SPOOL_DIR": str(self.settings.export.audit_spool_dir),
+            "AUDITSTREAM_RESEND_ROUTES": json.dumps(self.resend_routes),
+            "AUDITSTREAM_RESEND_SPOOL_DIR": str(self.settings.resend.spool_dir),
         }
 
     def write_ready_file(self, file: Path, metrics_port: int, served: Mapping[str, object]) -> None:

@@ -25,7 +25,7 @@ def story_events(now: datetime) -> Sequence[AuditEvent]:
     Args:
         now: The present, with its offset.
     """
-    return (*campaign_logs(), *story(now))
+    return (*campaign_logs(), *story(now.replace(microsecond=0)))
 
 
 def emit_story(

@@ -1,16 +1,25 @@
-"""Five questions an auditor asks, put to the running demo by the same commands that anyone types."""
+"""Questions an auditor asks about the demo's story, each put by command, by HTTP and on the page."""
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlencode
+
+from auditstream.demo.people import ANN, TENANT
+from auditstream.demo.story import CAMPAIGN_ID, CAMPAIGN_NAME, last_month
 
 _TIMEOUT_S = 60.0
+#: What a query string need not escape.
+_LEGIBLE = "*/@:,"
+_RUN_LOG = "/api/v1.1/campaigns/log_v2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +29,32 @@ class Question:
     Attributes:
         text: The question.
         arguments: Arguments of ``auditstream`` that answer it.
+        path: Path of the API that answers it, with its parameters.
+        page: Path of the page that answers it, with its parameters.
+        body: Body to post to ``path``, with ``$TOKEN`` in it; empty for a GET with the token in a header.
     """
 
     text: str
     arguments: tuple[str, ...]
+    path: str
+    page: str
+    body: str = ""
 
     @property
     def command(self) -> str:
         """The command as one types it."""
         return shlex.join(("auditstream", *self.arguments))
+
+    def curl(self, url: str) -> str:
+        """Return the request as one types it into a shell that knows TOKEN.
+
+        Args:
+            url: Address of the server.
+        """
+        if self.body:
+            quoted = self.body.replace('"', '\\"')
+            return f'curl -d "{quoted}" {url}{self.path}'
+        return f"curl -H \"Authorization: Bearer $TOKEN\" '{url}{self.path}'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +72,79 @@ class Answer:
     exit_code: int
 
 
-QUESTIONS = (
-    Question("What happened last?", ("query", "--limit", "5")),
-    Question("Who failed to log in, and from where?", ("query", "kind:auth -outcome:success", "--limit", "5")),
-    Question("Who deleted something?", ("query", "category:delete", "--limit", "5")),
-    Question(
-        "Which webhook sendouts are in error now?",
-        ("query", "--states", "webhook", "--webhook-status", "error", "--limit", "5"),
-    ),
-    Question("Who calls the API most?", ("query", "kind:api_call", "--facet", "actor", "--limit", "5")),
-)
+def questions(now: datetime) -> tuple[Question, ...]:
+    """Return the questions.
+
+    Args:
+        now: The present, with its offset; last month is the month before.
+    """
+    return (*_done(now), *_records())
 
 
-def ask(environment: Mapping[str, str]) -> Iterator[Answer]:
+def _question(text: str, filters: Mapping[str, str], *, columns: str, fields: str) -> Question:
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in filters.items()]
+    query = urlencode(filters, safe=_LEGIBLE)
+    path = f"/api/v1/events?{query}&fields={fields}"
+    return Question(text, ("query", *options, f"--columns={columns}"), path, f"/journal?{query}")
+
+
+def _done(now: datetime) -> Iterator[Question]:
+    month = {"since": f"{last_month(now):%Y-%m}-01", "until": f"{now:%Y-%m}-01"}
+    yield _question(
+        f"Who deactivated the campaign {CAMPAIGN_NAME} last month, and from where?",
+        {"action": "campaign.deactivate", "object": f"campaign/{CAMPAIGN_ID}", **month},
+        columns="time,title,outcome,from,user_agent",
+        fields="occurred_at,title,outcome,ip,user_agent",
+    )
+    yield _question(
+        "All failed logins of Ann?",
+        {"action": "auth.login_failed", "actor": ANN.login},
+        columns="time,actor,from,outcome_reason,user_agent",
+        fields="occurred_at,actor_name,ip,outcome_reason,user_agent",
+    )
+
+
+def _states(text: str, kind: str, paths: tuple[str, str], filters: Mapping[str, str], fields: str) -> Question:
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in filters.items()]
+    query = urlencode(filters, safe=_LEGIBLE)
+    api, page = paths
+    arguments = ("query", f"--states={kind}", *options, f"--columns=time,{fields}")
+    return Question(text, arguments, f"{api}?{query}&fields=occurred_at,{fields}", f"{page}?{query}")
+
+
+def _records() -> Iterator[Question]:
+    yield _states(
+        "Which exports did the API make, and with which filters?",
+        "export",
+        ("/api/v1/exports", "/data-exports"),
+        {"tenant": TENANT, "origin": "api"},
+        "actor_name,export_id,export_kind,export_filters,export_state",
+    )
+    yield _states(
+        "Which webhook failed?",
+        "webhook",
+        ("/api/v1/webhooks", "/webhooks"),
+        {"tenant": TENANT, "webhook_status": "error"},
+        "hook_sendout_id,hook_url,hook_attempt,hook_error",
+    )
+    yield Question(
+        "How did the last run of campaign 1 end?",
+        ("query", "--kind=run_log", "--run-object=1", "--limit=2", "--columns=time,severity,message,run_value"),
+        _RUN_LOG,
+        f"/runs?{urlencode({'run_object_type': 'campaign', 'run_object': '1'})}",
+        json.dumps({"token": "$TOKEN", "id": 1, "limit": 2}),
+    )
+
+
+def ask(environment: Mapping[str, str], now: datetime) -> Iterator[Answer]:
     """Ask every question in a process of its own, as from another terminal.
 
     Args:
         environment: Settings of the demo as variables.
+        now: The present, with its offset.
     """
     program = Path(sys.executable).with_name("auditstream")
-    for question in QUESTIONS:
+    for question in questions(now):
         arguments = (*question.arguments, "--format", "table")
         done = subprocess.run(  # noqa: S603 - our own program with fixed arguments
             [program, *arguments],

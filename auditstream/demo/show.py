@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Mapping
 
@@ -12,20 +13,34 @@ from rich.table import Table
 
 from auditstream.demo.questions import Answer
 from auditstream.demo.running import RunningDemo, Snapshot
+from auditstream.demo.served import Served
 
 _REFRESH_S = 0.25
 _LINE_EVERY_S = 2.0
 
-NEXT_STEPS = """\
+_WELCOME = """\
+
+[bold]The page[/bold]  {url}      sign in with one of these tokens
+[bold]The API[/bold]   {api}
+{tokens}
+"""
+
+_NEXT_STEPS = """\
 [bold]Try next[/bold], in another terminal (each line as it stands):
 
 {exports}
-  auditstream tail                                  follow arrivals
-  auditstream query --since 1h --facet action       count by action
-  auditstream query 'outcome:denied' --format json  for scripts
-  auditstream generate --count 1000 --bad-share 0.1 more load, with damage
-  curl {metrics}
+  export TOKEN={token}
+
+{steps}
 """
+
+_STEPS = (
+    ("auditstream export --tenant acme --output acme.xlsx", "a workbook, with a manifest beside it"),
+    ("auditstream export --list", "past exports; --again ID makes one again"),
+    ("auditstream tail", "follow arrivals"),
+    ("auditstream query --since 1h --facet action", "count by action"),
+    ("auditstream generate --count 1000 --bad-share 0.1", "more load, with damage"),
+)
 
 
 def figures(now: Snapshot, before: Snapshot, seconds: float) -> dict[str, str]:
@@ -53,7 +68,9 @@ def watch(console: Console, demo: RunningDemo, until: float | None) -> None:
         with Live(console=console, refresh_per_second=4, transient=True) as live:
             _follow(demo, until, _REFRESH_S, lambda values: live.update(_table(values)))
     else:
-        _follow(demo, until, _LINE_EVERY_S, lambda values: console.print(_line(values), highlight=False))
+        _follow(
+            demo, until, _LINE_EVERY_S, lambda values: console.print(_line(values), highlight=False, soft_wrap=True)
+        )
 
 
 def _follow(demo: RunningDemo, until: float | None, every_s: float, show: Callable[[Mapping[str, str]], None]) -> None:
@@ -79,14 +96,37 @@ def _line(values: Mapping[str, str]) -> str:
     return "  ".join(f"{name} {value}" for name, value in values.items())
 
 
-def show_answer(console: Console, answer: Answer) -> None:
-    """Show one question with its command and its answer."""
-    console.print(f"\n[bold]{escape(answer.question.text)}[/bold]")
-    console.print(f"[dim]$ {escape(answer.question.command)}[/dim]", highlight=False, soft_wrap=True)
-    console.print(escape(answer.output or "nothing"), highlight=False, soft_wrap=True)
+def show_answer(console: Console, answer: Answer, served: Served | None = None) -> None:
+    """Show one question with its command and its answer, and how else it is asked.
+
+    Args:
+        console: Where to.
+        answer: The answer.
+        served: Where the demo goes on answering; None when it is about to end.
+    """
+    question = answer.question
+    console.print(f"\n[bold]{escape(question.text)}[/bold]")
+    _verbatim(console, f"$ {question.command}", "dim")
+    _verbatim(console, answer.output or "nothing")
+    if served is not None:
+        _verbatim(console, f"$ {question.curl(served.url)}", "dim")
+        _verbatim(console, f"  {served.url}{question.page}", "dim")
 
 
-def show_next_steps(console: Console, environment: Mapping[str, str], metrics_url: str) -> None:
+def show_welcome(console: Console, served: Served) -> None:
+    """Show where the demo answers, and a token for each role."""
+    tokens = "\n".join(f"  {role:<16} {secret}" for role, secret in served.tokens.items())
+    console.print(_WELCOME.format(url=served.url, api=served.api, tokens=tokens), highlight=False, soft_wrap=True)
+
+
+def show_next_steps(console: Console, environment: Mapping[str, str], served: Served, metrics_url: str) -> None:
     """Show what to type into another terminal."""
-    exports = "\n".join(f"  export {name}={value}" for name, value in environment.items())
-    console.print("\n" + NEXT_STEPS.format(exports=exports, metrics=metrics_url), highlight=False, soft_wrap=True)
+    exports = "\n".join(f"  export {name}={shlex.quote(value)}" for name, value in environment.items())
+    lines = [*_STEPS, (f"curl {metrics_url}", "what the worker counts")]
+    steps = "\n".join(f"  {command:<52} # {meaning}" for command, meaning in lines)
+    text = _NEXT_STEPS.format(exports=escape(exports), token=served.token, steps=escape(steps))
+    console.print("\n" + text, highlight=False, soft_wrap=True)
+
+
+def _verbatim(console: Console, text: str, style: str | None = None) -> None:
+    console.print(escape(text), style=style, highlight=False, soft_wrap=True)
