@@ -42,7 +42,9 @@ COMMANDS: Mapping[str, Entry] = {
     "query": Entry("auditstream.commands.query:query", "Find events."),
     "tail": Entry("auditstream.commands.tail:tail", "Follow events as they arrive."),
     "export": Entry("auditstream.commands.export:export", "Write events into files, with a manifest beside each."),
+    "resend": Entry("auditstream.commands.resend:resend", "Ask services to send their webhooks again."),
     "serve": Entry("auditstream.commands.serve:serve", "Answer reads over HTTP."),
+    "notify": Entry("auditstream.commands.notify:notify", "Tell people of chosen events, by rules."),
     "tokens": Entry("auditstream.commands.tokens:tokens", "Make, list and revoke the tokens of the HTTP API."),
     "settings": Entry(
         "auditstream.commands.settings:settings", "List every setting, its value and where it comes from."
