@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from auditstream.logs import LogSettings
+from auditstream.notify.settings import NotifySettings
 from auditstream.redaction import HIDDEN, hidden, is_secret_name
 from auditstream.setting_fields import PREFIX, SettingField, fields_of
 from auditstream.setting_sources import CONFIG_VARIABLE, Given, from_environment, from_file
@@ -57,6 +58,7 @@ class Settings(BaseModel):
     resend: ResendSettings = Field(default_factory=ResendSettings)
     page: PageSettings = Field(default_factory=PageSettings)
     oidc: OidcSettings = Field(default_factory=OidcSettings)
+    notify: NotifySettings = Field(default_factory=NotifySettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
 

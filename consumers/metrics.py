@@ -40,6 +40,9 @@ CounterName = Literal[
     "auditstream_rebalances_total",
     "auditstream_pauses_total",
     "auditstream_actor_cards_total",
+    "auditstream_notices_total",
+    "auditstream_notifications_total",
+    "auditstream_notify_skipped_total",
 ]
 GaugeName = Literal[
     "auditstream_messages_held",
@@ -49,6 +52,7 @@ GaugeName = Literal[
     "auditstream_lag_offsets",
     "auditstream_lag_seconds",
     "auditstream_actors_known",
+    "auditstream_notices_waiting",
     "auditstream_ready",
     "auditstream_build_info",
 ]
@@ -85,6 +89,15 @@ _COUNTERS: Mapping[CounterName, tuple[str, tuple[str, ...]]] = {
     "auditstream_rebalances_total": ("Partitions that came and went.", ("kind",)),
     "auditstream_pauses_total": ("Times that fetching was paused because the budget was used up.", ()),
     "auditstream_actor_cards_total": ("Actor cards read, by result: applied, removed, refused.", ("result",)),
+    "auditstream_notices_total": ("Events that a rule speaks of, by result: told, duplicate, known.", ("result",)),
+    "auditstream_notifications_total": (
+        "Messages by channel and result: sent, failed; retried for each attempt that was not taken.",
+        ("channel", "result"),
+    ),
+    "auditstream_notify_skipped_total": (
+        "Messages that told no rule anything because they could not be read, and texts in default words.",
+        ("reason",),
+    ),
 }
 _GAUGES: Mapping[GaugeName, tuple[str, tuple[str, ...]]] = {
     "auditstream_messages_held": ("Messages in memory, from fetch to commit.", ()),
@@ -97,6 +110,7 @@ _GAUGES: Mapping[GaugeName, tuple[str, tuple[str, ...]]] = {
         ("topic", "partition"),
     ),
     "auditstream_actors_known": ("Actor cards in memory.", ()),
+    "auditstream_notices_waiting": ("Notices that wait for their message.", ()),
     "auditstream_ready": ("1 when the worker makes progress or has nothing to do.", ()),
     "auditstream_build_info": ("Always 1; the version is the label.", ("version",)),
 }
