@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from auditstream.settings import Settings
 from auditstream.spools import open_spooled
-from producers import Actor, AuditEvent, AuditProducer, Export, ProducerError, Target
+from producers import Actor, AuditEvent, AuditProducer, Export, Origin, ProducerError, Target
 from query.exports import Entry, Job, Trail, format_of, no_trail
 from query.period import micros
 from schemas.errors import SchemaError
@@ -19,6 +19,8 @@ from schemas.errors import SchemaError
 _CLOSE_S = 3.0
 #: What the events call the exported thing.
 _KIND = "audit_log"
+#: Where it was asked -> the origin of the event.
+_ORIGINS = {"dashboard": "dashboard", "api": "api"}
 _OUTCOMES = {"request": "pending", "error": "failure"}
 _BLOCKED = (ProducerError, SchemaError, OSError)
 
@@ -68,6 +70,8 @@ def audit_event(job: Job, entry: Entry, tenant: str) -> AuditEvent:
         outcome_reason=job.problem or None,
         actor=Actor(type=by.type, id=by.id, name=by.name) if by else Actor(type="system", id="auditstream"),
         target=Target(type="export", id=job.id),
+        origin=Origin(kind=_ORIGINS.get(by.origin, "other"), ip=by.ip or None) if by else None,
+        request_id=(by.request_id or None) if by else None,
         export=_block(job, entry),
     )
 

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from auditstream import __version__
 from auditstream.access_events import AccessEvents, open_access_producer
 from auditstream.commands.query import load_catalogue
+from auditstream.exporting import opened_desk
 from auditstream.resending import opened_resender
 from auditstream.settings import Settings
 from query import open_reader
@@ -41,7 +42,9 @@ def opened_service(settings: Settings) -> Iterator[ReadService]:
         stack.callback(readers.close)
         verifier = TokenVerifier(TokenStore(connections), cache_s=access.cache_s, last_use_s=access.last_use_s)
         stack.callback(verifier.write_uses)
-        yield ReadService(readers, verifier, catalogue, settings.http, _recorder(settings, catalogue, stack))
+        recorder = _recorder(settings, catalogue, stack)
+        exports = stack.enter_context(opened_desk(settings, readers, catalogue, recorder))
+        yield ReadService(readers, verifier, catalogue, settings.http, recorder, exports=exports)
 
 
 def _recorder(settings: Settings, catalogue: Catalogue, stack: ExitStack) -> Recorder:
@@ -68,5 +71,6 @@ def opened_app(settings: Settings) -> Iterator[tuple[Starlette, ReadService]]:
     """
     with opened_service(settings) as service, opened_resender(settings) as resender:
         resends = Resends(resender, service, settings.resend.calls)
-        page = site_routes(service, settings.page, parts=[resends]) if settings.page.enabled else ()
+        parts = [part for part in (resends, service.exports) if part is not None]
+        page = site_routes(service, settings.page, parts=parts) if settings.page.enabled else ()
         yield build_app(service, __version__, resends=resends, more=page), service

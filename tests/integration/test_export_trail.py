@@ -27,7 +27,7 @@ from schemas.registry import open_registry, value_subject
 from schemas.settings import KafkaSettings, RegistrySettings
 from sinks.settings import ClickHouseSettings
 
-BOB = Requester("u-2", name="Bob", origin="api")
+BOB = Requester("u-2", name="Bob", origin="api", ip="203.0.113.7", request_id="req-1")
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,7 @@ def test_every_step_of_an_export_becomes_an_event_of_the_log(
     assert (ready["sha256"], ready["row_count"]) == (job.manifest["sha256"], job.manifest["rows"])
     assert "outcome:success" in ready["filters"]
     assert [e["actor_id"] for e in events] == ["u-2", "auditstream", "u-2", "auditstream"]
+    assert [(e["origin"], e["request_id"], bool(e["ip"])) for e in events[::2]] == [("api", "req-1", True)] * 2
     sequence = [e["export"]["state_seq"] for e in events]
     assert sequence == sorted(sequence)
 
