@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Union, get_args, get_origin
@@ -97,12 +97,16 @@ def plain_text(value: object) -> str:
             return str(value).lower()
         case Mapping():
             return json.dumps(hidden("", value), ensure_ascii=False, default=_json_value) if value else ""
-        case tuple() | list() if any(isinstance(item, BaseModel) for item in value):
-            return json.dumps([_json_value(item) for item in value], ensure_ascii=False, default=plain_text)
         case tuple() | list():
-            return ",".join(plain_text(item) for item in value)
+            return _list_text(value)
         case _:
             return str(value)
+
+
+def _list_text(values: Sequence[object]) -> str:
+    if any(isinstance(item, BaseModel) for item in values):
+        return json.dumps([_json_value(item) for item in values], ensure_ascii=False, default=plain_text)
+    return ",".join(plain_text(item) for item in values)
 
 
 def _json_value(value: object) -> object:

@@ -95,6 +95,7 @@ class IdentityProvider:
             "/keys": self._published,
             "/userinfo": self._userinfo,
             "/end": self._end,
+            "/favicon.ico": self._no_icon,
         }
         return Starlette(routes=[Route(p, self._guarded(r), methods=["GET", "POST"]) for p, r in routes.items()])
 
@@ -196,6 +197,10 @@ class IdentityProvider:
             return JSONResponse({"error": "invalid_token"}, 401)
         more = {n.removeprefix("userinfo:"): v for n, v in self.people[login].items() if n.startswith("userinfo:")}
         return JSONResponse({"sub": f"id-of-{login}", **more})
+
+    async def _no_icon(self, request: Request) -> Response:
+        del request
+        return Response(status_code=204)
 
     async def _end(self, request: Request) -> Response:
         back = request.query_params.get("post_logout_redirect_uri", "")
