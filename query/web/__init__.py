@@ -17,7 +17,8 @@
    ``PageRoute.needs`` and taken by ``visit.part(ExportJobs)``. A way to sign in is a ``SignInWay`` in
    ``ways=[…]``.
 
-Templates get: ``visit token zone csrf notice here link page_url may navigation current request_id static``.
+Templates get: ``visit token zone csrf notice here link page_url reachable may navigation current request_id static``;
+``reachable("/exports/new")`` tells whether a page exists and its visitor may see it.
 """
 
 from query.web.page import GET, POST, GuestRoute, PageRoute, SignInWay

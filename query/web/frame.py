@@ -60,6 +60,10 @@ class Frame:
         """Return the path of a page by its name, None when there is none."""
         return next((page.path for page in self.pages if page.name == name), None)
 
+    def page_at(self, path: str) -> PageRoute | None:
+        """Return the page of a path as its route declares it, None when there is none."""
+        return next((page for page in self.pages if page.path == path), None)
+
     def sections(self, token: Token) -> Iterator[tuple[str, list[PageRoute]]]:
         """Yield the navigation as far as the rights of a token go: headings with their pages."""
         groups: dict[str, list[PageRoute]] = {}

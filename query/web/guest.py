@@ -181,10 +181,16 @@ class Guest:
             "here": self.here,
             "link": self.link,
             "page_url": self.frame.path,
+            "reachable": self._reachable,
             "navigation": (),
             "current": None,
             "request_id": self.caller.request_id,
         }
+
+    def _reachable(self, path: str) -> bool:
+        """Tell whether a page exists at a path and the visitor may see it."""
+        del path
+        return False
 
 
 def _forged(reason: str) -> Problem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from query.web import actors, batches, catalogue, event, journal, letters, runs, sign_in
+from query.web import actors, batches, catalogue, event, journal, letters, narrow, runs, sign_in
 
 MODULES: tuple[ModuleType, ...] = (
     journal,
@@ -14,5 +14,6 @@ MODULES: tuple[ModuleType, ...] = (
     catalogue,
     letters,
     batches,
+    narrow,
     sign_in,
 )

@@ -41,6 +41,8 @@ class Templates:
             words=texts.words,
             joined=texts.joined,
             moment=_moment,
+            moment_text=_moment_text,
+            extract=_extract,
         )
 
     def render(self, name: str, context: Mapping[str, Any]) -> str:
@@ -56,3 +58,14 @@ class Templates:
 def _moment(context: Context, value: datetime | None, *, fraction: bool = True) -> Markup:
     """Write a moment in the zone of the visit."""
     return texts.moment(value, context["zone"].zone, fraction=fraction)
+
+
+@pass_context
+def _moment_text(context: Context, value: datetime) -> str:
+    """Write a moment as plain text in the zone of the visit, to the minute."""
+    return f"{value.astimezone(context['zone'].zone):%Y-%m-%d %H:%M}"
+
+
+def _extract(name: str, row: Mapping[str, Any]) -> object:
+    """Take one field of a row: ``names | map("extract", row)``."""
+    return row[name]

@@ -125,3 +125,8 @@ class Visit(Guest):
             "navigation": list(self.frame.sections(self.token)),
             "current": self.route,
         }
+
+    def _reachable(self, path: str) -> bool:
+        """Tell whether a page exists at a path and the visitor may see it."""
+        page = self.frame.page_at(path)
+        return page is not None and (page.right is None or self.may(page.right))
