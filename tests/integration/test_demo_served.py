@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
-import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,53 +13,14 @@ import pytest
 from auditstream.demo.people import ANN, BEN, SHOP, TENANT
 from auditstream.demo.story import CAMPAIGN_ID, STRANGE_IP, last_month
 from auditstream.demo.story_records import FAILED_SENDOUT
+from infrastructure.demo import Demo
 from infrastructure.ports import wait_until
-from infrastructure.processes import Processes
 from query.access import ROLES
 from run_log_page import JSON_ANSWER, JSON_REQUEST, TOKEN, XML_ANSWER, XML_REQUEST
 
-AUDITSTREAM = Path(sys.executable).with_name("auditstream")
+pytest_plugins = ["infrastructure.demo_fixtures"]
+
 RUN_LOG = "/api/v1.1/campaigns/log_v2"
-
-
-@dataclass(frozen=True, slots=True)
-class Demo:
-    """A running demo, as its ready file describes it."""
-
-    ready: dict[str, Any]
-    ready_file: Path
-
-    def get(self, path: str, role: str = "administrator", **parameters: Any) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self.ready['tokens'][role]}"}
-        return httpx.get(f"{self.ready['api']}{path}", params=parameters, headers=headers, timeout=60)
-
-    def rows(self, role: str = "administrator", path: str = "/events", **parameters: Any) -> list[dict[str, Any]]:
-        answer = self.get(path, role, **parameters)
-        assert answer.status_code == 200, answer.text
-        rows: list[dict[str, Any]] = answer.json()["data"]
-        return rows
-
-    def command(self, *arguments: str) -> str:
-        environment = {**os.environ, **self.ready["environment"]}
-        done = subprocess.run(
-            [AUDITSTREAM, *arguments], env=environment, capture_output=True, text=True, timeout=90, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    directory = tmp_path_factory.mktemp("demo")
-    file = directory / "ready.json"
-    processes = Processes(directory)
-    process = processes.start("demo", [AUDITSTREAM, "demo", "--rate", "100", "--port", "0", "--ready-file", file])
-    try:
-        wait_until(lambda: file.exists() or not process.running, timeout_s=120.0, what="the demo to be ready")
-        assert file.exists(), process.log_text()
-        yield Demo(json.loads(file.read_text(encoding="utf-8")), file)
-    finally:
-        processes.close()
 
 
 def test_the_ready_file_names_page_api_and_tokens_and_is_for_its_owner_only(demo: Demo) -> None:
@@ -91,23 +46,23 @@ def test_the_token_of_a_role_opens_what_the_role_and_its_scope_allow(demo: Demo,
 
 def test_the_example_request_of_the_run_log_call_has_the_example_answer(demo: Demo) -> None:
     body = JSON_REQUEST.replace(TOKEN, demo.ready["token"])
-    answer = httpx.post(demo.ready["url"] + RUN_LOG, content=body, timeout=60)
+    answer = httpx.post(demo.url + RUN_LOG, content=body, timeout=60)
     assert (answer.status_code, answer.text) == (200, JSON_ANSWER)
 
 
 def test_the_example_request_in_xml_has_the_example_answer_of_either_form(demo: Demo) -> None:
     body = XML_REQUEST.replace(TOKEN, demo.ready["token"])
-    assert httpx.post(demo.ready["url"] + RUN_LOG, content=body, timeout=60).text == JSON_ANSWER
+    assert httpx.post(demo.url + RUN_LOG, content=body, timeout=60).text == JSON_ANSWER
     # The page's answer in XML is of another campaign than its request: of one with nine entries.
     other = body.replace("<id>1</id>", "<id>2</id>")
-    answer = httpx.post(demo.ready["url"] + RUN_LOG, content=other, headers={"Accept": "application/xml"}, timeout=60)
+    answer = httpx.post(demo.url + RUN_LOG, content=other, headers={"Accept": "application/xml"}, timeout=60)
     assert answer.headers["content-type"].startswith("application/xml")
     assert answer.text == XML_ANSWER
 
 
 def test_the_whole_log_of_the_campaign_is_there_run_by_run(demo: Demo) -> None:
     body = json.dumps({"token": demo.ready["token"], "id": 1})
-    whole = httpx.post(demo.ready["url"] + RUN_LOG, content=body, timeout=60).json()
+    whole = httpx.post(demo.url + RUN_LOG, content=body, timeout=60).json()
     assert (len(whole["data"]), whole["total_count"], whole["error"]) == (140, 140, 0)
     assert [e["time"] for e in whole["data"]] == sorted(e["time"] for e in whole["data"])
     assert sum(e["state"] == "start" for e in whole["data"]) == sum(e["state"] == "end" for e in whole["data"]) == 16
@@ -156,7 +111,7 @@ def test_secrets_in_the_bodies_of_the_story_were_masked_before_they_were_stored(
 
 
 def test_a_read_becomes_an_event_of_the_log_that_names_filters_and_no_values(demo: Demo) -> None:
-    headers = {"Authorization": f"Bearer {demo.ready['tokens']['auditor']}", "X-Audit-Purpose": "demo-7"}
+    headers = demo.headers("auditor", **{"X-Audit-Purpose": "demo-7"})
     asked = {"actor": "somebody-looked-for"}
     assert httpx.get(f"{demo.ready['api']}/events", params=asked, headers=headers, timeout=60).status_code == 200
 
