@@ -17,6 +17,7 @@ from query.access.scope import Scope
 from query.access.scoped_reader import ScopedReader
 from query.access.store import TokenStore
 from query.access.token import Token
+from query.access.token_request import TokenRequest
 from query.access.verifier import TokenVerifier
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Token",
     "TokenAdministration",
     "TokenInvalid",
+    "TokenRequest",
     "TokenStore",
     "TokenStoreUnavailable",
     "TokenUnknown",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
 
 from query.access.errors import Forbidden, TokenUnknown
 from query.access.recording import BeforeAfter, Caller, Change, Recorder
 from query.access.rights import ROLES, Right
-from query.access.scope import Scope
 from query.access.store import TokenStore
 from query.access.token import Token
+from query.access.token_request import TokenRequest
 
 TOKEN_CREATE, TOKEN_REVOKE = "access.token_create", "access.token_revoke"
 _TYPE = "api_token"
@@ -42,18 +41,13 @@ class TokenAdministration:
         """Return the roles that a token may give."""
         return tuple(role for role, rights in ROLES.items() if rights <= by.rights)
 
-    def create(
-        self, by: Token, caller: Caller, name: str, role: str, scope: Scope, *, expires_at: datetime | None = None
-    ) -> tuple[Token, str]:
+    def create(self, by: Token, caller: Caller, asked: TokenRequest) -> tuple[Token, str]:
         """Make a token.
 
         Args:
             by: Who makes it.
             caller: From where.
-            name: What it is for.
-            role: What it may do.
-            scope: Which records it reaches.
-            expires_at: From when on it opens nothing; None for never.
+            asked: What it shall be.
 
         Returns:
             The token and its secret, which is not kept anywhere.
@@ -62,12 +56,12 @@ class TokenAdministration:
             TokenInvalid: The token contradicts itself.
         """
         _need(by)
-        if role in ROLES and role not in self.roles(by):
-            missing = sorted(right.value for right in ROLES[role] - by.rights)
-            raise Forbidden(f"a token with the role {role}, which has rights that yours has not: {', '.join(missing)}")
+        scope, ends_at = asked.scope(), asked.expires_at()
+        if missing := sorted(right.value for right in ROLES.get(asked.role, frozenset()) - by.rights):
+            raise Forbidden(f"the role {asked.role}, which has rights that yours has not: {', '.join(missing)}")
         if not scope.within(by.scope):
             raise Forbidden("a token that reaches more than your own")
-        token, secret = self._store.create(name, role, scope, expires_at=expires_at, created_by=by.token_id)
+        token, secret = self._store.create(asked.name, asked.role, scope, expires_at=ends_at, created_by=by.token_id)
         self._recorder.changed(
             Change(TOKEN_CREATE, caller, _TYPE, token.token_id, token.name, by=by, values=created_values(token))
         )
