@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from uuid import uuid4
 
 import anyio
 import anyio.to_thread
 from anyio.lowlevel import RunVar
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 
 from query.access.errors import Forbidden, SignInFailed
 from query.access.recording import AccessCode, Caller, Read, Recorder
@@ -21,6 +21,7 @@ from query.exports import ExportDesk
 from query.http.problems import not_signed_in
 from query.http.readers import Readers
 from query.http.scoped_readers import ScopedReaders
+from query.saved import SearchDesk
 from query.settings import HttpSettings
 from schemas.catalogue import Catalogue
 
@@ -33,6 +34,18 @@ _MOST_TEXT = 200
 _LIMITER: RunVar[anyio.CapacityLimiter] = RunVar("readers")
 
 
+class PageSessions(Protocol):
+    """Knows who is signed in on the page that is served beside the API."""
+
+    async def token_of(self, request: Request) -> Token | None:
+        """Return whose rights the session of a request has now; None when it has none that is good.
+
+        Raises:
+            TokenStoreUnavailable: The database gives no answer.
+        """
+        ...
+
+
 class ReadService:
     """Everything that answers reads over HTTP.
 
@@ -40,8 +53,10 @@ class ReadService:
         catalogue: The event codes.
         settings: Limits.
         exports: What makes exports; None in a process that makes none.
+        searches: What keeps searches; None in a process that keeps none.
         tails: Live tails now.
         stopping: Set when the server is about to stop, so that tails end.
+        sessions: Those of the page; None while no page is served.
     """
 
     def __init__(
@@ -53,13 +68,16 @@ class ReadService:
         recorder: Recorder,
         *,
         exports: ExportDesk | None = None,
+        searches: SearchDesk | None = None,
     ) -> None:
         """Put the parts together; all of them are closed by the caller."""
         self.catalogue, self.settings = catalogue, settings
         self._verifier, self._recorder, self.exports = verifier, recorder, exports
+        self.searches = searches
         self._readers = ScopedReaders(readers, catalogue)
         self.tails = 0
         self.stopping = False
+        self.sessions: PageSessions | None = None
 
     async def sign_in(self, secret: str, caller: Caller) -> Token:
         """Return the token of a secret; a failure is recorded.
@@ -76,6 +94,25 @@ class ReadService:
         except SignInFailed as error:
             self._recorder.sign_in_failed(caller, error.reason, error.token_id)
             raise
+
+    async def identify(self, request: Request, caller: Caller) -> Token:
+        """Return whose rights a read has: those of its token, without one those of a session of our own page.
+
+        A cookie comes with every request of a browser, whoever made it ask. So it counts for reads only, and not when
+        the browser says that another site asks.
+
+        Raises:
+            Problem: There is neither.
+            SignInFailed: The token opens nothing.
+            TokenStoreUnavailable: The database gives no answer.
+        """
+        secret = bearer(request)
+        ours = request.headers.get("sec-fetch-site", "same-origin") == "same-origin"
+        if not secret and self.sessions and ours and request.method in ("GET", "HEAD"):
+            token = await self.sessions.token_of(request)
+            if token is not None:
+                return token
+        return await self.sign_in(secret, caller)
 
     async def resume(self, token_id: str) -> Token:
         """Return the token of an id, for somebody who has shown its secret before.

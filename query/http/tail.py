@@ -21,7 +21,7 @@ from query.http.asking import question_of_url
 from query.http.encoding import to_json
 from query.http.parameters import QUESTION, Parameter, Values, check_names
 from query.http.problems import Problem, invalid, problem_of
-from query.http.service import ReadService, bearer, caller_of
+from query.http.service import ReadService, caller_of
 from query.http.serving import log_answer, problem_response, values_of
 from query.question import Question
 
@@ -53,8 +53,8 @@ class _Tail:
     """One tail: what is asked, and how far it has come."""
 
     service: ReadService
+    request: Request
     token: Token
-    secret: str
     caller: Caller
     question: Question
     shown: Sequence[str]
@@ -95,10 +95,9 @@ async def tail(service: ReadService, request: Request) -> Response:
 
 
 async def _begun(service: ReadService, request: Request, caller: Caller) -> Response:
-    secret = bearer(request)
-    token = await service.sign_in(secret, caller)
+    token = await service.identify(request, caller)
     try:
-        one, wait_s = await _tail(service, request, caller, token, secret)
+        one, wait_s = await _tail(service, request, caller, token)
         if EVENT_STREAM in request.headers.get("accept", ""):
             return _stream(one)
         return await _polled(one, wait_s)
@@ -107,7 +106,7 @@ async def _begun(service: ReadService, request: Request, caller: Caller) -> Resp
         raise
 
 
-async def _tail(service: ReadService, request: Request, caller: Caller, token: Token, secret: str) -> tuple[_Tail, int]:
+async def _tail(service: ReadService, request: Request, caller: Caller, token: Token) -> tuple[_Tail, int]:
     given = values_of(request)
     check_names(given, PARAMETERS, filters=True)
     values = Values(given)
@@ -117,7 +116,7 @@ async def _tail(service: ReadService, request: Request, caller: Caller, token: T
     start = values.chosen("start", ("newest", "oldest"), "newest")
     wait_s = values.number("wait_s", 20, 0, MOST_WAIT_S)
     position = _position(text) if text else START
-    one = _Tail(service, token, secret, caller, question, values.names("fields"), limit, position, bool(text))
+    one = _Tail(service, request, token, caller, question, values.names("fields"), limit, position, bool(text))
     if not text and start == "newest":
         one.position = await service.read(token, lambda r: r.newest_position())
     await _check(one)
@@ -180,6 +179,7 @@ async def _events(one: _Tail) -> AsyncIterator[bytes]:
     settings, rows = one.service.settings, 0
     ends_at = time.monotonic() + settings.tail_s
     spoken_at = time.monotonic()
+    caught_up = False
     one.service.tails += 1
     try:
         yield _event("position", one.position, {"caught_up": False})
@@ -190,11 +190,12 @@ async def _events(one: _Tail) -> AsyncIterator[bytes]:
                 return
             if found is not None and found.rows:
                 rows, spoken_at = rows + len(found.rows), time.monotonic()
-                yield _event("events", one.position, {"data": _shown(one, found.rows), "caught_up": found.caught_up})
-            elif time.monotonic() - spoken_at > _SILENCE_S:
-                spoken_at = time.monotonic()
+                caught_up = found.caught_up
+                yield _event("events", one.position, {"data": _shown(one, found.rows), "caught_up": caught_up})
+            elif caught_up != _caught_up(found) or time.monotonic() - spoken_at > _SILENCE_S:
+                caught_up, spoken_at = _caught_up(found), time.monotonic()
                 # The position moves over events that do not match, too.
-                yield _event("position", one.position, {"caught_up": bool(found and found.caught_up)})
+                yield _event("position", one.position, {"caught_up": caught_up})
             if found is None or found.caught_up:
                 await anyio.sleep(settings.tail_interval_s)
     finally:
@@ -202,16 +203,21 @@ async def _events(one: _Tail) -> AsyncIterator[bytes]:
         log.info("tail_ended", request_id=one.caller.request_id, rows=rows)
 
 
+def _caught_up(found: Arrivals | None) -> bool:
+    # While the database is away nobody knows.
+    return found is not None and found.caught_up
+
+
 async def _step_or_problem(one: _Tail) -> Arrivals | bytes | None:
     """Take one step; None when the database is away, a last message when the tail must end."""
     try:
-        # A token that is revoked meanwhile ends its tails.
-        one.token = await one.service.sign_in(one.secret, one.caller)
+        # A token that is revoked, or a session that is signed out meanwhile, ends its tails.
+        one.token = await one.service.identify(one.request, one.caller)
         return await one.step()
     except DatabaseUnreachable as error:
         log.warning("waiting", stage="tail", reason=str(error))
         return None
-    except (QueryError, AccessError) as error:
+    except (QueryError, AccessError, Problem) as error:
         return b"event: problem\ndata: " + to_json(problem_of(error).body(one.caller.request_id)) + b"\n\n"
 
 

@@ -9,13 +9,14 @@ from starlette.responses import Response
 
 from query.access.scoped_reader import ScopedReader
 from query.aggregates import FacetValue
-from query.expression import Expression, Term, conjunction
+from query.expression import Term, conjunction
 from query.fields import Row
 from query.http.events import notice
 from query.http.problems import Problem
 from query.question import Question
 from query.web.page import PageRoute
 from query.web.record import picture_of, record_context
+from query.web.related import journal_address
 from query.web.visit import Visit
 
 #: Days over which the codes are counted; further back the log may be long.
@@ -55,7 +56,7 @@ class Actor:
 async def actor(visit: Visit) -> Response:
     """Show an actor."""
     tenant, actor_id = visit.path["tenant"], visit.path["actor_id"]
-    who = conjunction(Term("tenant", tenant), Term("actor_id", actor_id))
+    who = (Term("tenant", tenant), Term("actor_id", actor_id))
     found = await visit.read(lambda reader: _actor(reader, tenant, actor_id, who))
     if found.card is None and not found.events:
         raise Problem("not-found", "there is no card of this actor and no event, or both are out of your reach")
@@ -70,25 +71,29 @@ async def actor(visit: Visit) -> Response:
         counted_days=COUNTED_DAYS,
         notice_of_actor=notice(found.card),
         picture=picture_of((found.card or {}).get("avatar_url") or "", visit.frame.settings.public_url),
-        of_actor=who,
-        sign_ins_of_actor=conjunction(who, Term("kind", "auth")),
-        of_code=lambda code: conjunction(who, Term("action", code), Term("since", f"{COUNTED_DAYS}d")),
+        of_actor=journal_address(*who),
+        sign_ins_of_actor=journal_address(*who, Term("kind", "auth")),
+        of_code=lambda code: journal_address(*who, Term("action", code), _recently()),
         titles={entry.code: entry.description for entry in visit.service.catalogue},
         **record_context(tenant),
     )
 
 
-def _actor(reader: ScopedReader, tenant: str, actor_id: str, who: Expression) -> Actor:
+def _actor(reader: ScopedReader, tenant: str, actor_id: str, who: Sequence[Term]) -> Actor:
     def last(*terms: Term) -> Sequence[Row]:
-        return reader.page(Question(conjunction(who, *terms)), limit=_LISTED, fields=_FIELDS).rows
+        return reader.page(Question(conjunction(*who, *terms)), limit=_LISTED, fields=_FIELDS).rows
 
-    recently = Question(conjunction(who, Term("since", f"{COUNTED_DAYS}d")))
+    counted = Question(conjunction(*who, _recently()))
     return Actor(
         reader.actor(tenant, actor_id),
         last(Term("kind", "auth")),
         last(),
-        reader.facet(recently, "action", top=_CODES),
+        reader.facet(counted, "action", top=_CODES),
     )
+
+
+def _recently() -> Term:
+    return Term("since", f"{COUNTED_DAYS}d")
 
 
 def _name(found: Actor, actor_id: str) -> str:

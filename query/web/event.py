@@ -23,7 +23,7 @@ from query.web import bodies, facts
 from query.web.difference import differences
 from query.web.page import PageRoute
 from query.web.record import actor_path, picture_of, record_context
-from query.web.related import Related, related
+from query.web.related import Related, journal_address, related
 from query.web.visit import Visit
 from query.web.zones import project_zone
 
@@ -91,6 +91,7 @@ async def event(visit: Visit) -> Response:
         batch=await _batch(visit, detail.event),
         related=others,
         related_problem=others_problem,
+        address_of=lambda relation: journal_address(*relation.terms),
         entry=visit.service.catalogue.get(detail.event["event_code"]),
         **record_context(detail.event["tenant_id"]),
     )

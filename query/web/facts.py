@@ -326,6 +326,7 @@ def differing(one: Row, other: Row) -> list[str]:
 
 _OF_DELIVERY = frozenset(
     {
+        "title",
         "kafka_topic",
         "kafka_topic_id",
         "kafka_partition",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from query.web import actors, batches, catalogue, event, journal, letters, narrow, runs, sign_in
+from query.web import actors, batches, catalogue, event, journal, letters, narrow, runs, sign_in, tail
 
 MODULES: tuple[ModuleType, ...] = (
     journal,
     event,
     actors,
+    tail,
     runs,
     catalogue,
     letters,

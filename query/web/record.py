@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from query.access.personal import MASKED
-from query.expression import All, Term
+from query.expression import Term
 from query.web import links
 from query.web.facts import Told
 from query.web.related import journal_address
@@ -62,6 +62,6 @@ def record_context(tenant: str) -> Mapping[str, Any]:
     """
 
     def alike(told: Told) -> str:
-        return journal_address(All((Term("tenant", tenant), Term(told.fact.term, str(told.value)))))
+        return journal_address(Term("tenant", tenant), Term(told.fact.term, str(told.value)))
 
-    return {"alike": alike, "is_web_address": is_web_address, "journal": journal_address, "masked": MASKED}
+    return {"alike": alike, "is_web_address": is_web_address, "masked": MASKED}

@@ -8,19 +8,25 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 from query.access.scoped_reader import ScopedReader
-from query.expression import All, Expression, Term
+from query.expression import Term, conjunction
 from query.fields import Row
 from query.question import Question
-from query.syntax import to_text
 
 #: Related events are counted up to here.
 MOST_COUNTED = 100
 _JOURNAL = "/journal"
 
 
-def journal_address(expression: Expression) -> str:
-    """Return the address of the list of the events that an expression matches."""
-    return f"{_JOURNAL}?{urlencode({'q': to_text(expression)})}"
+def journal_address(*terms: Term) -> str:
+    """Return the address of the list of the events that match all of some filters, each of another name.
+
+    Args:
+        terms: The filters; all times are meant when none of them is a period.
+    """
+    named = {term.name: term.value for term in terms}
+    # Without a word about the period the journal shows the last day.
+    period = {} if {"since", "until"} & set(named) else {"period": "all"}
+    return f"{_JOURNAL}?{urlencode({**named, **period})}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +37,13 @@ class Relation:
         name: request, session, correlation, trace, object, parent or actor.
         label: What they share, in words.
         value: What it is, for example the id of the request.
-        expression: Which events they are, the one itself included.
+        terms: Filters that find them, the one itself included.
     """
 
     name: str
     label: str
     value: str
-    expression: Expression
+    terms: tuple[Term, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,7 @@ def related(reader: ScopedReader, event: Row) -> list[Related]:
 
 def _counted(reader: ScopedReader, relation: Relation, event_id: str) -> Related:
     # One row more for the event itself, and one to see that there are more.
-    page = reader.page(Question(relation.expression), limit=MOST_COUNTED + 2, fields=("event_id",))
+    page = reader.page(Question(conjunction(*relation.terms)), limit=MOST_COUNTED + 2, fields=("event_id",))
     others = len({row["event_id"] for row in page.rows} - {event_id})
     return Related(relation, min(others, MOST_COUNTED), others > MOST_COUNTED or page.next_cursor is not None)
 
@@ -109,8 +115,8 @@ def _objects(event: Row) -> Iterator[Relation]:
         yield Relation("object", "Same object", target, _of_tenant(event, Term("target", target)))
     if event["parent_type"] and event["parent_id"]:
         parent = f"{event['parent_type']}/{event['parent_id']}"
-        expression = _within(event, _PARENT_DAYS, Term("object", parent))
-        yield Relation("parent", "Same parent object", parent, expression)
+        terms = _within(event, _PARENT_DAYS, Term("object", parent))
+        yield Relation("parent", "Same parent object", parent, terms)
 
 
 def _actor(event: Row) -> Iterator[Relation]:
@@ -118,11 +124,11 @@ def _actor(event: Row) -> Iterator[Relation]:
         yield Relation("actor", "Same actor", event["actor_id"], _of_tenant(event, Term("actor_id", event["actor_id"])))
 
 
-def _of_tenant(event: Row, *terms: Term) -> Expression:
-    return All((Term("tenant", event["tenant_id"]), *terms))
+def _of_tenant(event: Row, *terms: Term) -> tuple[Term, ...]:
+    return (Term("tenant", event["tenant_id"]), *terms)
 
 
-def _within(event: Row, days: int, term: Term) -> Expression:
+def _within(event: Row, days: int, term: Term) -> tuple[Term, ...]:
     since, until = (_shifted(event["occurred_at"], by) for by in (-days, days))
     return _of_tenant(event, Term("since", since), Term("until", until), term)
 

@@ -19,6 +19,7 @@ from query.access.errors import Forbidden, SignInFailed
 from query.http.problems import Problem, problem_of
 from query.http.service import ReadService
 from query.http.serving import log_answer
+from query.web.api_sessions import ApiSessions
 from query.web.frame import Frame
 from query.web.guest import FORM_COOKIE, SESSION_COOKIE, Guest
 from query.web.page import GuestRoute, PageRoute, SignInWay
@@ -69,6 +70,7 @@ def site_routes(
         Sessions(key, settings.session_hours),
         Throttle(settings.sign_in_failures_per_minute),
     )
+    service.sessions = ApiSessions(frame)
     return [static.route(), *_routes(frame), _any_method("/{path:path}", _nowhere(frame))]
 
 
