@@ -16,6 +16,7 @@ from auditstream.settings import Settings
 from query import open_reader
 from query.access import NoRecorder, Recorder, TokenStore, TokenVerifier
 from query.http import Readers, ReadService, Resends, build_app
+from query.saved import SearchDesk, SearchStore
 from query.web import site_routes
 from schemas.catalogue import Catalogue
 from sinks.connection import Connections
@@ -44,7 +45,8 @@ def opened_service(settings: Settings) -> Iterator[ReadService]:
         stack.callback(verifier.write_uses)
         recorder = _recorder(settings, catalogue, stack)
         exports = stack.enter_context(opened_desk(settings, readers, catalogue, recorder))
-        yield ReadService(readers, verifier, catalogue, settings.http, recorder, exports=exports)
+        searches = SearchDesk(SearchStore(connections), recorder)
+        yield ReadService(readers, verifier, catalogue, settings.http, recorder, exports=exports, searches=searches)
 
 
 def _recorder(settings: Settings, catalogue: Catalogue, stack: ExitStack) -> Recorder:
@@ -71,6 +73,6 @@ def opened_app(settings: Settings) -> Iterator[tuple[Starlette, ReadService]]:
     """
     with opened_service(settings) as service, opened_resender(settings) as resender:
         resends = Resends(resender, service, settings.resend.calls)
-        parts = [part for part in (resends, service.exports) if part is not None]
+        parts = [part for part in (resends, service.exports, service.searches) if part is not None]
         page = site_routes(service, settings.page, parts=parts) if settings.page.enabled else ()
         yield build_app(service, __version__, resends=resends, more=page), service

@@ -17,6 +17,7 @@ from query.access import Caller, Change, Read, Scope, SignInMethod, Token, Token
 from query.exports import SHOWN_TITLE, Entry, ExportDesk, ExportJobs, ExportSettings, Job
 from query.http import Readers, ReadService, build_app
 from query.http.scoped_readers import ScopedReaders
+from query.saved import SearchDesk, SearchStore
 from query.settings import HttpSettings
 from query_log import Log
 from schemas.catalogue import Catalogue
@@ -128,7 +129,8 @@ def open_api(log: Log, settings: HttpSettings | None = None, exports: ExportSett
         stack.callback(desk.close)
         verifier = TokenVerifier(store, cache_s=0.0, last_use_s=0.0)
         http = settings or HttpSettings(tail_interval_s=0.05, tail_s=0.5)
-        service = ReadService(readers, verifier, catalogue, http, records, exports=desk)
+        searches = SearchDesk(SearchStore(connections), records)
+        service = ReadService(readers, verifier, catalogue, http, records, exports=desk, searches=searches)
         yield Api(log, build_app(service, "0.0.0"), service, store, records)
 
 

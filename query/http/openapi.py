@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
-from query.http import export_schemas, resend, resend_document, row_schemas, run_log, tail
+from query.http import export_schemas, resend, resend_document, row_schemas, run_log, saved_schemas, tail
 from query.http.asking import BODY_KEYS
 from query.http.endpoint import Endpoint
 from query.http.parameters import Parameter, filter_parameters
@@ -184,6 +184,7 @@ def _schemas(settings: HttpSettings) -> Iterator[tuple[str, Json]]:
     yield "Expression", {"oneOf": [{"type": "string"}, {"type": "object", "minProperties": 1, "maxProperties": 1}]}
     yield "Problem", _problem()
     yield from resend_document.schemas()
+    yield from saved_schemas.schemas(_search(settings))
     yield "RunLogRequest", _run_log_request()
     yield "RunLog", _run_log_answer()
 

@@ -27,6 +27,7 @@ from query.exports.errors import (
     StorageUnusable,
     TooManyJobs,
 )
+from query.saved.errors import NameTaken, SavedSearchError, SearchInvalid, SearchUnknown
 
 log = structlog.get_logger(__name__)
 
@@ -143,10 +144,24 @@ def _export_problem(error: ExportError) -> Problem:
     return Problem("failed", str(error))
 
 
+def _search_problem(error: SavedSearchError) -> Problem:
+    match error:
+        case SearchUnknown():
+            return Problem("not-found", f"{error}, or it is out of your reach")
+        case NameTaken():
+            return Problem("conflict", str(error), pointer="/name")
+        case SearchInvalid():
+            return Problem("invalid-body", str(error), pointer=f"/{error.member}", expected=error.expected)
+    log.error("searches_unavailable", reason=str(error))
+    return Problem("unavailable", "the database gives no answer, or is not set up", headers=_AGAIN)
+
+
 def _operators_problem(error: Exception) -> Problem:
     match error:
         case ExportError():
             return _export_problem(error)
+        case SavedSearchError():
+            return _search_problem(error)
         case DatabaseUnreachable() | TokenStoreUnavailable() | DatabaseNotReady():
             log.error("read_unavailable", reason=str(error), kind=type(error).__name__)
             return Problem("unavailable", "the database gives no answer, or is not set up", headers=_AGAIN)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from query.exports import MEDIA_TYPES
-from query.http import events, exports, figures
+from query.http import events, exports, figures, saved
 from query.http.endpoint import Endpoint, Handler
 from query.http.parameters import INTERVAL, ORDER, PAGE, QUESTION, TOP, TOTAL, Parameter
 from query.http.row_schemas import answer_schema, page_of, ref
@@ -116,8 +116,50 @@ EXPORTS = (
 )
 
 ENDPOINTS = (
+_SEARCH = _path("search_id", "UUID of the search.")
+
+
+def _search_endpoint(
+    method: Literal["GET", "POST", "PUT", "DELETE"], name: str, summary: str, handler: Handler
+) -> Endpoint:
+    one, written = method != "POST", method in {"POST", "PUT"}
+    return Endpoint(
+        method,
+        f"{saved.PATH}/{{search_id}}" if one else saved.PATH,
+        name,
+        summary,
+        handler,
+        ref("SavedSearch"),
+        (_SEARCH,) if one else (),
+        body=ref("SavedSearchRequest") if written else None,
+        # Changes are recorded by what keeps searches; a name and a question of one's own are no read of the log.
+        code=None,
+        tag="searches",
+        problems=(*(["not-found"] if one else []), *(["conflict"] if written else [])),
+        status=201 if method == "POST" else 200,
+    )
+
+
+SEARCHES = (
+    Endpoint(
+        "GET",
+        saved.PATH,
+        "list_searches",
+        "Saved searches: the own ones, and what others share who reach the same tenants.",
+        saved.list_searches,
+        answer_schema({"data": {"type": "array", "items": ref("SavedSearch")}}),
+        code=None,
+        tag="searches",
+    ),
+    _search_endpoint("POST", "save_search", "Keep a question under a name.", saved.save),
+    _search_endpoint("GET", "get_search", "One saved search.", saved.one_search),
+    _search_endpoint("PUT", "change_search", "Replace a saved search: rename, ask else, share.", saved.change),
+    _search_endpoint("DELETE", "delete_search", "Delete a saved search.", saved.delete),
+)
+
     *EXPORTS,
     Endpoint(
+    *SEARCHES,
         "GET",
         "/api/v1/events",
         "list_events",

@@ -2,7 +2,7 @@
 
 CREATE TABLE IF NOT EXISTS ${database}.saved_searches
 (
-    search_id UUID,
+    search_id String,
     owner String,
     owner_name String,
     tenants Array(String),
