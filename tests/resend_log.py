@@ -7,15 +7,19 @@ import hmac
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import UUID
 
 from query.resend import Command, NotRecorded, Resend
-from query_log import at
+from query_log import TOPIC, Log, at
+from sinks.rows import PAYLOADS
+from sinks.sink import OffsetRange
+from sinks.testing import batch, rows
+from sinks.testing import event as complete
 
 SECRET = "a secret of the shop that is long enough"
 SHOP = {
@@ -43,6 +47,14 @@ def attempt(sendout_id: str, number: int, status: str = "error", **more: Any) ->
     event_id = hashlib.sha256(f"{sendout_id} {number} {status} {more}".encode()).digest()[:16]
     own = {"event_id": UUID(bytes=event_id).bytes, "hook_sendout_id": sendout_id, "hook_attempt": number}
     return {**SHOP, **code, **own, "hook_status": status, **more}
+
+
+def store_with_bodies(log: Log, event: Mapping[str, Any], bodies: Mapping[str, str], partition: int = 7) -> None:
+    """Store one event with its bodies as the only range of a partition."""
+    range_ = OffsetRange("audit.events", TOPIC, partition, 0, 0)
+    made = batch(range_, values={0: event})
+    found = [{**complete(range_, 0, **event), **bodies}]
+    log.sink.write(replace(made, payloads=rows(PAYLOADS, found)), bytes(32))
 
 
 @dataclass(frozen=True, slots=True)

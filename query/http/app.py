@@ -55,7 +55,7 @@ def build_app(
         _route(run_log.PATH, {"POST": partial(run_log.run_log, service)}, "run_log"),
         _route(OPENAPI_PATH, {"GET": _fixed(openapi)}, "openapi"),
         _route(HEALTH_PATH, {"GET": _fixed(b'{"status":"live"}')}, "health"),
-        *([_route(resend.PATH, {"POST": partial(resend.resend, service, resends)}, "resend")] if resends else []),
+        *([_route(resend.ROUTE, {"POST": partial(resend.resend, service, resends)}, "resend")] if resends else []),
         *more,
     ]
     return Starlette(

@@ -47,6 +47,8 @@ from query.resend import (
 log = structlog.get_logger(__name__)
 
 PATH = "/api/v1/webhooks/{sendout_id}/resend"
+#: The same as the router reads it: ids may hold slashes.
+ROUTE = PATH.replace("{sendout_id}", "{sendout_id:path}")
 KEY_HEADER = "Idempotency-Key"
 BODY_KEYS = ("reason", "force", "tenant")
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
@@ -86,6 +88,18 @@ class Resends:
     async def resend(self, sendout: Sendout, ask: Ask) -> Resend:
         """Ask the service of a sendout; see ``Resender.resend``."""
         return await self._in_thread(sendout, ask)
+
+    async def obstacle(self, sendout: Sendout) -> str:
+        """Return what is in the way of asking for a sendout without force, empty when nothing is."""
+
+        def checked() -> str:
+            try:
+                self._resender.check(sendout)
+            except ResendError as error:
+                return resend_problem(error).detail
+            return ""
+
+        return await self._service.in_thread(checked)
 
     async def found(self, sendout: Sendout, key: str) -> Resend | None:
         """Return the outcome of an earlier request; see ``Resender.found``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from query.web import actors, batches, catalogue, event, journal, letters, narrow, runs, sign_in, tail
+from query.web import access, actors, batches, catalogue, event, journal, letters, narrow, runs, sign_in, tail, tasks, webhooks
 
 MODULES: tuple[ModuleType, ...] = (
     journal,
@@ -12,9 +12,12 @@ MODULES: tuple[ModuleType, ...] = (
     actors,
     tail,
     runs,
+    tasks,
+    webhooks,
     catalogue,
     letters,
     batches,
     narrow,
+    access,
     sign_in,
 )
