@@ -72,7 +72,7 @@ def create(
         )
         if trail:
             _record_creation(trail, store, token)
-    click.echo(f"{token.token_id}: {token.role}, {_scope_text(scope)}", err=True)
+    click.echo(f"{token.token_id}: {token.role}, {scope.described()}", err=True)
     if secret is None:
         click.echo("the secret, shown this once:", err=True)
         click.echo(shown)
@@ -144,22 +144,4 @@ def _target(token: Token) -> tuple[str, str, str]:
 
 def _row(token: Token) -> dict[str, object]:
     row = {name: getattr(token, name, None) for name in _COLUMNS}
-    return {**row, "state": _state(token), "scope": _scope_text(token.scope)}
-
-
-def _state(token: Token) -> str:
-    if token.revoked_at is not None:
-        return "revoked"
-    expired = token.expires_at is not None and token.expires_at <= datetime.now(UTC)
-    return "expired" if expired else "valid"
-
-
-def _scope_text(scope: Scope) -> str:
-    parts = {
-        "tenant": scope.tenants,
-        "project": scope.projects,
-        "product": scope.products,
-        "kind": scope.record_kinds,
-        "actor": (scope.actor_id,) if scope.actor_id else (),
-    }
-    return "; ".join(f"{name} {', '.join(values)}" for name, values in parts.items() if values) or "everything"
+    return {**row, "state": token.state(datetime.now(UTC)), "scope": token.scope.described()}

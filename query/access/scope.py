@@ -51,6 +51,17 @@ class Scope:
         """Whether less than whole tenants is within reach."""
         return bool(self.projects or self.products or self.record_kinds or self.actor_id)
 
+    def described(self) -> str:
+        """Return it in words: ``tenant acme; kind auth``, or ``everything``."""
+        parts = {
+            "tenant": self.tenants,
+            "project": self.projects,
+            "product": self.products,
+            "kind": self.record_kinds,
+            "actor": (self.actor_id,) if self.actor_id else (),
+        }
+        return "; ".join(f"{name} {', '.join(values)}" for name, values in parts.items() if values) or "everything"
+
     def within(self, other: Scope) -> bool:
         """Tell whether every record within reach is within reach of another scope, as far as names tell.
 

@@ -7,6 +7,7 @@ import re
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from query.access.errors import SignInFailed, TokenInvalid
 from query.access.rights import OWN_EVENTS, ROLES, Right
@@ -17,6 +18,7 @@ SECRET_BYTES = 32
 #: Characters of a secret that a caller brings along, at least.
 MIN_SECRET_CHARACTERS = 24
 _ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+TokenState = Literal["valid", "revoked", "expired"]
 _RECOGNISABLE = re.compile(r"(tok_[a-z2-9]{10})_")
 
 
@@ -73,16 +75,21 @@ class Token:
         """Tell whether its role allows something."""
         return right in self.rights
 
+    def state(self, now: datetime) -> TokenState:
+        """Tell whether it opens something at a moment."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= now else "valid"
+
     def check_usable(self, now: datetime) -> None:
         """Prove that it opens something.
 
         Raises:
             SignInFailed: It was revoked, or is expired.
         """
-        if self.revoked_at is not None:
-            raise SignInFailed("revoked", self.token_id)
-        if self.expires_at is not None and self.expires_at <= now:
-            raise SignInFailed("expired", self.token_id)
+        state = self.state(now)
+        if state != "valid":
+            raise SignInFailed(state, self.token_id)
 
 
 def new_token_id() -> str:

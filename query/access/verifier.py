@@ -43,6 +43,11 @@ class TokenVerifier:
         self._uses: dict[str, datetime] = {}
         self._written_at = clock()
 
+    @property
+    def store(self) -> TokenStore:
+        """Where tokens are."""
+        return self._store
+
     def verify(self, secret: str) -> Token:
         """Return the token of a secret and note its use.
 

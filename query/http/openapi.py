@@ -11,6 +11,7 @@ from query.http.endpoint import Endpoint
 from query.http.parameters import Parameter, filter_parameters
 from query.http.problems import KINDS, MEDIA_TYPE
 from query.http.row_schemas import answer_schema, ref
+from query.http.tokens import token_request_schema, token_schema
 from query.question import SortName
 from query.settings import HttpSettings
 
@@ -179,6 +180,8 @@ def _schemas(settings: HttpSettings) -> Iterator[tuple[str, Json]]:
     yield "CatalogueEntry", _entry()
     yield "Filter", answer_schema({"name": _TEXT, "aliases": _TEXTS, "doc": _TEXT, "expected": _TEXT})
     yield "Me", _me()
+    yield "Token", token_schema()
+    yield "TokenRequest", token_request_schema()
     yield "Search", _search(settings)
     yield from export_schemas.schemas(_search(settings))
     yield "Expression", {"oneOf": [{"type": "string"}, {"type": "object", "minProperties": 1, "maxProperties": 1}]}

@@ -9,6 +9,7 @@ from query.http import events, exports, figures, saved
 from query.http.endpoint import Endpoint, Handler
 from query.http.parameters import INTERVAL, ORDER, PAGE, QUESTION, TOP, TOTAL, Parameter
 from query.http.row_schemas import answer_schema, page_of, ref
+from query.http.tokens import ENDPOINTS as TOKENS
 
 _LIST = (*QUESTION, *ORDER, *PAGE)
 _TOTALS = {"total": {"type": "integer"}, "total_is_exact": {"type": "boolean"}}
@@ -158,6 +159,7 @@ SEARCHES = (
 )
 
     *EXPORTS,
+    *TOKENS,
     Endpoint(
     *SEARCHES,
         "GET",

@@ -12,6 +12,7 @@ import anyio.to_thread
 from anyio.lowlevel import RunVar
 from starlette.requests import HTTPConnection, Request
 
+from query.access.administration import TokenAdministration
 from query.access.errors import Forbidden, SignInFailed
 from query.access.recording import AccessCode, Caller, Read, Recorder
 from query.access.scoped_reader import ScopedReader
@@ -54,6 +55,7 @@ class ReadService:
         settings: Limits.
         exports: What makes exports; None in a process that makes none.
         searches: What keeps searches; None in a process that keeps none.
+        tokens: Administers tokens.
         tails: Live tails now.
         stopping: Set when the server is about to stop, so that tails end.
         sessions: Those of the page; None while no page is served.
@@ -74,6 +76,7 @@ class ReadService:
         self.catalogue, self.settings = catalogue, settings
         self._verifier, self._recorder, self.exports = verifier, recorder, exports
         self.searches = searches
+        self.tokens = TokenAdministration(verifier.store, recorder)
         self._readers = ScopedReaders(readers, catalogue)
         self.tails = 0
         self.stopping = False

@@ -52,7 +52,7 @@ RICH = {
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 #: What requests are filled with, so that more than refusals is looked at.
 #: Groups whose answers the tests of their own look at: they show what was made before by the same reader.
-OWN = ("exports", "searches")
+OWN = ("exports", "searches", "tokens")
 KNOWN = {"event_id": str(EVENT_ID), "tenant": "acme", "actor_id": "u-1", "name": "action"}
 
 
