@@ -10,7 +10,7 @@ import structlog
 
 from auditstream import __version__
 from auditstream.settings import Settings
-from producers import Access, Actor, AuditEvent, AuditProducer, Auth, Origin, ProducerError, Target
+from producers import Access, Actor, AuditEvent, AuditProducer, Auth, Origin, ProducerError, SpoolFull, Target
 from producers import Change as FieldChange
 from query.access import Caller, Change, Identity, Read, SignInMethod, Token
 from query.settings import AccessSettings
@@ -45,6 +45,8 @@ class AccessEvents:
         """
         self._producer, self._catalogue, self._settings = producer, catalogue, settings
         self._failures = _Rate(settings.failures_per_minute, clock)
+        #: Why the last record found no room, and how many waited then.
+        self._full: tuple[str, int] | None = None
 
     def read(self, read: Read) -> None:
         """Record a read."""
@@ -68,6 +70,11 @@ class AccessEvents:
     def changed(self, change: Change) -> None:
         """Record a change of how the log is administered."""
         self._emit(self.change_event(change))
+
+    def obstacle(self) -> str:
+        """Return why nothing can be recorded now: the last record found no room, and none was sent since."""
+        full = self._full
+        return full[0] if full and self._producer.counts().spooled >= full[1] else ""
 
     def change_event(self, change: Change) -> AuditEvent:
         """Return the event of a change."""
@@ -129,8 +136,11 @@ class AccessEvents:
     def _emit(self, event: AuditEvent) -> None:
         try:
             self._producer.submit(event)
+            self._full = None
         except ProducerError as error:
             # A full spool, after hours without Kafka: the read goes on, and the log of the process holds its record.
+            if isinstance(error, SpoolFull):
+                self._full = str(error), self._producer.counts().spooled
             log.error("access_not_recorded", code=event.event_code, request_id=event.request_id, reason=str(error))
 
 

@@ -13,6 +13,7 @@ from auditstream.commands.query import load_catalogue
 from auditstream.exporting import opened_desk
 from auditstream.resending import opened_resender
 from auditstream.settings import Settings
+from auditstream.signing_in import opened_ways
 from query import open_reader
 from query.access import NoRecorder, Recorder, TokenStore, TokenVerifier
 from query.http import Readers, ReadService, Resends, build_app
@@ -71,8 +72,10 @@ def opened_app(settings: Settings) -> Iterator[tuple[Starlette, ReadService]]:
         ProducerError: Reads are to be recorded, and cannot be.
         SchemaError: The registry's address is wrong.
     """
-    with opened_service(settings) as service, opened_resender(settings) as resender:
+    with opened_service(settings) as service, opened_resender(settings) as resender, opened_ways(settings) as ways:
         resends = Resends(resender, service, settings.resend.calls)
         parts = [part for part in (resends, service.exports, service.searches) if part is not None]
-        page = site_routes(service, settings.page, parts=parts) if settings.page.enabled else ()
-        yield build_app(service, __version__, resends=resends, more=page), service
+        page = site_routes(service, settings.page, ways=ways, parts=parts) if settings.page.enabled else ()
+        key = "set" if settings.page.session_key.get_secret_value() else "random"
+        facts = {"page_session_key": key} if settings.page.enabled else {}
+        yield build_app(service, __version__, resends=resends, facts=facts, more=page), service

@@ -34,6 +34,7 @@ class Records:
     failures: list[tuple[Caller, str, str]] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     sessions: list[tuple[str, Token, SignInMethod]] = field(default_factory=list)
+    in_the_way: str = ""
     exports: list[tuple[Job, Entry]] = field(default_factory=list)
 
     def read(self, read: Read) -> None:
@@ -58,6 +59,10 @@ class Records:
         """Keep a sign-out."""
         del caller
         self.sessions.append(("out", token, method))
+
+    def obstacle(self) -> str:
+        """Return what a test put in the way."""
+        return self.in_the_way
 
 
 @dataclass(slots=True)

@@ -32,6 +32,14 @@ class TokenAdministration:
         """
         self._store, self._recorder = store, recorder
 
+    def check(self) -> None:
+        """Prove that the tokens can be read.
+
+        Raises:
+            TokenStoreUnavailable: They cannot.
+        """
+        self._store.check()
+
     def tokens(self, by: Token) -> list[Token]:
         """Return the tokens within reach, those made last first."""
         _need(by)

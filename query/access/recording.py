@@ -127,6 +127,10 @@ class Recorder(Protocol):
         """Record that somebody ended a session of the page."""
         ...
 
+    def obstacle(self) -> str:
+        """Return why nothing can be recorded now, ``""`` when it can."""
+        ...
+
 
 class NoRecorder:
     """Keeps nothing: recording is switched off."""
@@ -145,6 +149,10 @@ class NoRecorder:
 
     def signed_out(self, caller: Caller, token: Token, method: SignInMethod) -> None:
         """Forget a sign-out."""
+
+    def obstacle(self) -> str:
+        """Return that nothing is in the way of forgetting."""
+        return ""
 
 
 def filter_names(question: Question) -> tuple[str, ...]:

@@ -100,6 +100,10 @@ class TokenStore:
         found = self._read(where, {"digest": secret_digest(secret).hex()})
         return found[0][1] if found else None
 
+    def check(self) -> None:
+        """Prove that the tokens can be read."""
+        self._read("LIMIT 1", {})
+
     def find_id(self, token_id: str) -> Token | None:
         """Return the token of an id, None when there is none."""
         found = self._read("WHERE token_id = {id:String}", {"id": token_id})

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from query.http import resend, run_log, tail
 from query.http.encoding import to_json
 from query.http.endpoint import Endpoint
+from query.http.health import LIVE_PATH, READY_PATH, Readiness
 from query.http.openapi import document
 from query.http.problems import Problem, problem_of
 from query.http.resend import Resends
@@ -25,7 +26,6 @@ from query.http.service import ReadService, request_id_of
 from query.http.serving import problem_response, responder
 
 OPENAPI_PATH = "/api/openapi.json"
-HEALTH_PATH = "/health/live"
 #: Smaller answers are not worth compressing.
 _COMPRESSED_FROM_BYTES = 1000
 
@@ -38,7 +38,12 @@ _HEADERS = (
 
 
 def build_app(
-    service: ReadService, version: str, *, resends: Resends | None = None, more: Sequence[BaseRoute] = ()
+    service: ReadService,
+    version: str,
+    *,
+    resends: Resends | None = None,
+    facts: Mapping[str, str] | None = None,
+    more: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Return the application.
 
@@ -46,6 +51,7 @@ def build_app(
         service: What answers reads; closed by the caller.
         version: Version of auditstream, for the OpenAPI document.
         resends: What sends webhooks again; None leaves the call out.
+        facts: Further members of the answer of /health/ready.
         more: Further routes, for what is served beside the API.
     """
     openapi = to_json(document(ENDPOINTS, service.settings, version))
@@ -54,7 +60,8 @@ def build_app(
         _route(tail.PATH, {"GET": partial(tail.tail, service)}, "tail"),
         _route(run_log.PATH, {"POST": partial(run_log.run_log, service)}, "run_log"),
         _route(OPENAPI_PATH, {"GET": _fixed(openapi)}, "openapi"),
-        _route(HEALTH_PATH, {"GET": _fixed(b'{"status":"live"}')}, "health"),
+        _route(LIVE_PATH, {"GET": _fixed(b'{"status":"live"}')}, "live"),
+        _route(READY_PATH, {"GET": Readiness(service, facts).answer}, "ready"),
         *([_route(resend.ROUTE, {"POST": partial(resend.resend, service, resends)}, "resend")] if resends else []),
         *more,
     ]

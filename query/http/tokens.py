@@ -95,7 +95,7 @@ def token_request_schema() -> dict[str, Any]:
     named: dict[str, Any] = {"name": {**_TEXT, "minLength": 1}, "role": {"enum": list(ROLES)}}
     word = {**_TEXT, "minLength": 1}
     words = {"oneOf": [word, {"type": "array", "items": word}]}
-    lists: dict[str, Any] = {name: words for name in _LISTS}
+    lists: dict[str, Any] = dict.fromkeys(_LISTS, words)
     kinds = {"enum": list(enum_values("record_kind"))}
     lists["record_kinds"] = {"oneOf": [kinds, {"type": "array", "items": kinds}]}
     days = {"type": ["integer", "null"], "minimum": 1, "maximum": MOST_DAYS}

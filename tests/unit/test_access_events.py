@@ -171,3 +171,22 @@ def test_a_change_of_tokens_says_who_made_it_and_what_from_the_command_line_and_
     ]
     assert (revoke["actor_id"], revoke["target_id"], revoke["outcome"]) == ("tok_aaaaaaaaaa", "tok_x", "denied")
     assert (revoke["tenant_id"], revoke["request_id"]) == ("acme", "req-1")
+
+
+def test_a_full_spool_is_told_until_something_was_sent(settings: Settings, tmp_path: Path) -> None:
+    small = settings.producer.model_copy(update={"spool_bytes": 16_384, "spool_segment_bytes": 8_192})
+    with open_access_producer(settings.model_copy(update={"producer": small})) as producer:
+        recorder = AccessEvents(producer, Catalogue.load(), settings.access)
+        assert recorder.obstacle() == ""
+        for _ in range(100):
+            recorder.signed_in(CALLER, token(Scope()), "token")
+        assert "events wait" in recorder.obstacle()
+        kept = producer.counts().spooled
+    assert 0 < kept < 100
+    # Room again: the next process finds an empty spool.
+    for path in settings.access.spool_dir.glob("*.spool"):
+        path.unlink()
+    with open_access_producer(settings) as producer:
+        recorder = AccessEvents(producer, Catalogue.load(), settings.access)
+        recorder.signed_in(CALLER, token(Scope()), "token")
+        assert recorder.obstacle() == ""
