@@ -20,7 +20,7 @@ import structlog
 from auditstream.logs import configure_logging
 from auditstream.notify.channels import INBOX, AppriseChannel, Channel, ChannelFailed, Inbox
 from auditstream.notify.delivery_log import LISTED, DeliveryLog, LogQuestion
-from auditstream.notify.desk import Drafts, present
+from auditstream.notify.drafts import Drafts, present
 from auditstream.notify.events import EventUnreadable, event_of_json, sample_event
 from auditstream.notify.notices import Message, State
 from auditstream.notify.rules import Rule, Rules

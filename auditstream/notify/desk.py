@@ -1,89 +1,28 @@
-"""From events to notices to messages: which rules speak of an event, what they say, and when it goes out."""
+"""The rules at work: which notices events give rise to, where they wait, and which messages are due."""
 
 from __future__ import annotations
 
-import hashlib
-import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import NamedTuple
-from uuid import uuid4
 
 import pyarrow as pa
 import structlog
 
 from auditstream.notify.delivery_log import DeliveryLog, narrowed
+from auditstream.notify.drafts import Drafts
 from auditstream.notify.events import rows_of
 from auditstream.notify.notices import Message, Notice
 from auditstream.notify.outbox import Outbox
 from auditstream.notify.rules import Rule, Rules
+from auditstream.notify.tracked import Tracked
 from consumers.metrics import Metrics
-from query.access.personal import PersonalData
-from query.access.view import EventView
-from query.fields import Row, event_fields
+from query.fields import event_fields
 from schemas.catalogue import Catalogue
 
 log = structlog.get_logger(__name__)
 
 _GONE = "the rule, or its channel, is no longer in the rules file"
-
-
-def present() -> datetime:
-    """Return the present, UTC."""
-    return datetime.now(UTC)
-
-
-class Drafts:
-    """Writes notices; keeps nothing.
-
-    Args:
-        catalogue: Where titles and personal fields come from.
-        refused: Told rule and reason when a template does not bear an event.
-    """
-
-    def __init__(self, catalogue: Catalogue, refused: Callable[[str, str], None]) -> None:
-        names = ("title", *event_fields())
-        personal = PersonalData.of(catalogue)
-        self._clear = EventView.of(names, catalogue, None)
-        self._masked = EventView.of(names, catalogue, personal)
-        self._refused = refused
-
-    def notice(self, rule: Rule, event: Row, now: datetime) -> Notice:
-        """Return what a rule tells of an event, whether its filter matches or not."""
-
-        def refused(reason: str) -> None:
-            self._refused(rule.name, reason)
-
-        clear = self._clear.row(event)
-        shown = clear if rule.personal else self._masked.row(event)
-        return Notice(
-            rule=rule.name,
-            channels=rule.channels,
-            event_id=str(event["event_id"]),
-            tenant_id=str(event["tenant_id"]),
-            event_code=str(event["event_code"]),
-            occurred_at=event["occurred_at"],
-            text=rule.templates.event(shown, refused),
-            # Only its digest is kept, so that a key may be made of personal data.
-            key=hashlib.sha256(rule.templates.key(clear, refused).encode()).digest(),
-            partition=event["kafka_partition"],
-            offset=event["kafka_offset"],
-            recorded_at=now,
-        )
-
-    def messages(self, rule: Rule, notices: tuple[Notice, ...]) -> Iterator[Message]:
-        """Yield the message of some notices for each of the rule's channels that is open."""
-        message_id = uuid4()
-        for channel in rule.channels:
-            told = tuple(n for n in notices if channel in n.channels)
-            if not told:
-                continue
-            text = told[0].text
-            if len(told) > 1:
-                text = rule.templates.digest(
-                    [n.text for n in told], str(message_id), lambda reason: self._refused(rule.name, reason)
-                )
-            yield Message(rule.name, channel, told, text, message_id)
 
 
 class Taken(NamedTuple):
@@ -116,7 +55,7 @@ class Desk:
         self._rules, self._log, self._metrics, self._clock = rules, delivery_log, metrics, clock
         self._drafts = Drafts(catalogue, self._template_failed)
         self._outboxes: dict[str, Outbox] = {}
-        self._tracked = _Tracked()
+        self._tracked = Tracked()
 
     @property
     def waiting(self) -> int:
@@ -258,36 +197,6 @@ class Desk:
     def _template_failed(self, rule: str, reason: str) -> None:
         self._metrics.count("auditstream_notify_skipped_total", reason="template")
         log.warning("template_failed", rule=rule, reason=reason)
-
-
-class _Tracked:
-    """Which notices wait here or are under way, by channel. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._channels: dict[tuple[str, str], tuple[int, set[str]]] = {}
-
-    def add(self, notice: Notice) -> None:
-        with self._lock:
-            _, channels = self._channels.setdefault((notice.rule, notice.event_id), (notice.partition, set()))
-            channels.update(notice.channels)
-
-    def channels(self, notice: Notice) -> set[str]:
-        with self._lock:
-            return set(self._channels.get((notice.rule, notice.event_id), (0, set()))[1])
-
-    def discard(self, message: Message) -> None:
-        with self._lock:
-            for notice in message.notices:
-                key = (notice.rule, notice.event_id)
-                _, channels = self._channels.get(key, (0, set()))
-                channels.discard(message.channel)
-                if not channels:
-                    self._channels.pop(key, None)
-
-    def forget(self, partitions: Collection[int]) -> None:
-        with self._lock:
-            self._channels = {key: kept for key, kept in self._channels.items() if kept[0] not in partitions}
 
 
 def _first_of_each(notices: Iterable[Notice]) -> list[Notice]:

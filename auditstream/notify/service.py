@@ -11,7 +11,8 @@ import structlog
 from auditstream import __version__
 from auditstream.notify.channels import INBOX, AppriseChannel, Channel, Inbox
 from auditstream.notify.delivery_log import DeliveryLog
-from auditstream.notify.desk import Desk, present
+from auditstream.notify.desk import Desk
+from auditstream.notify.drafts import present
 from auditstream.notify.notifier import Notifier
 from auditstream.notify.rules import Rules
 from auditstream.notify.sender import Sender

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from auditstream.notify.desk import Drafts
+from auditstream.notify.drafts import Drafts
 from auditstream.notify.events import EventUnreadable, blank_event, event_of_json, sample_event
 from auditstream.notify.matching import event_filter
 from auditstream.notify.rules import Rule
