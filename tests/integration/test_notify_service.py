@@ -8,11 +8,13 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 from click.testing import CliRunner
+from confluent_kafka import Producer
 
 from auditstream.cli import cli
 from auditstream.notify.rules_file import load_rules
@@ -21,10 +23,14 @@ from auditstream.settings import Settings
 from infrastructure.bench import Bench
 from infrastructure.clickhouse import Database
 from infrastructure.fleet import worker_environment
+from infrastructure.kafka import Topics
 from infrastructure.ports import wait_until
 from infrastructure.processes import ControlledProcess, Processes
 from infrastructure.receivers import JsonReceiver, MailServer, json_receiver, mail_server
 from infrastructure.running import PATIENCE_S, Warehouse
+from schemas.columns import avro_schema
+from schemas.registry import value_subject
+from schemas.wire import EventCodec
 from sinks.opening import open_sink
 
 pytest_plugins = ["infrastructure.running_fixtures"]
@@ -228,6 +234,30 @@ def test_a_mail_has_subject_and_text_and_hides_personal_data_unless_the_rule_sho
     assert body.get_content().splitlines()[:2] == ["2026-01-01 01:00:00 Europe/Berlin", "<b>a < b</b>"]
 
 
+def test_rules_see_what_the_directory_knows_of_an_actor(
+    bench: Bench, notifiers: Notifiers, topics: Topics, hook: JsonReceiver
+) -> None:
+    topic, schema = topics.create("audit.actors", partitions=1, cleanup_policy="compact"), avro_schema("actor", 1)
+    codec = EventCodec(schema, bench.registry.register(value_subject(topic), schema))
+    card = {
+        "tenant_id": "acme",
+        "actor_id": "u1",
+        "updated_at": datetime.now(UTC),
+        "name": "Ada",
+        "department": "Maths",
+    }
+    producer = Producer({"bootstrap.servers": bench.topics.bootstrap, "log_level": 2})
+    producer.produce(topic, codec.encode(card), key=b"acme/u1")
+    assert producer.flush(PATIENCE_S) == 0
+    bench.send(bench.event(0, actor_id="u1"), bench.event(1, actor_id="u2"))
+    rule = '[[rules]]\nname = "maths"\nfilter = "department:maths actor:ada"\nchannels = ["hook"]\n'
+    rule += 'title = "{{ event.message }} by {{ event.actor_name }}"\npersonal = "shown"'
+    running = notifiers.start(notifiers.rules(rule, hook=hook.url), kafka={"actors_topic": topic})
+    running.wait(lambda: len(notifiers.log("sent")) == 1, "the end")
+    running.wait_read(2)
+    assert hook.titles == ["event 0 by Ada"]
+
+
 def test_a_channel_that_is_away_is_tried_again_and_holds_up_no_other(
     bench: Bench, notifiers: Notifiers, hook: JsonReceiver
 ) -> None:
@@ -338,14 +368,14 @@ def test_a_kill_in_the_middle_loses_nothing_and_repeats_only_what_was_under_way(
     bench.send(*deletions(bench, count))
     rules = notifiers.rules(DELETED, hook=hook.url)
     killed = command(rules)
-    wait_until(lambda: len(hook.bodies) >= 5, timeout_s=PATIENCE_S, what="five messages")
+    wait_until(lambda: len(hook.bodies) >= 5, timeout_s=2 * PATIENCE_S, what="five messages")
     killed.kill()
     before = len(hook.bodies)
     hook.delay_s = 0.0
     again = command(rules)
     wait_until(
         lambda: len({e["event_id"] for e in notifiers.log("sent") if e["channel"] == "hook"}) == count,
-        timeout_s=PATIENCE_S,
+        timeout_s=2 * PATIENCE_S,
         what="every event",
     )
     assert again.terminate() == 0
