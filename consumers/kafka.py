@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from consumers.errors import BrokerUnavailable, ConsumerError, InstanceFenced, MustStop, OwnershipLost
 from consumers.settings import WorkerSettings
@@ -46,7 +47,7 @@ def consumer_config(kafka: KafkaSettings, worker: WorkerSettings) -> dict[str, A
         "fetch.wait.max.ms": 100,
         "reconnect.backoff.max.ms": 2_000,
         "socket.keepalive.enable": True,
-        # A commit whose broker died holds up the poll loop until it is given up: well below the poll interval.
+        # A request whose broker died is given up well below the poll interval.
         "socket.timeout.ms": 6_000,
         "client.id": "auditstream-worker",
         # librdkafka's own share of the memory budget, all partitions together.
@@ -86,11 +87,29 @@ class Committed:
     metadata: str
 
 
+#: What one commit says: next offset and metadata by partition.
+Offsets = Mapping[int, tuple[int, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Kafka's answer to one commit.
+
+    Attributes:
+        offsets: What was to be committed.
+        refused: What was not, by partition: ``OwnershipLost``, ``BrokerUnavailable`` or ``MustStop``; empty when all is
+            well.
+    """
+
+    offsets: Offsets
+    refused: Mapping[int, ConsumerError]
+
+
 class RebalanceListener(Protocol):
     """Hears about partitions that come and go; called on the poll thread, inside ``fetch`` and ``close``."""
 
     def assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
-        """Take partitions; return the offset to read each from."""
+        """Take partitions; return the offset to read each from, none for those that cannot be taken up yet."""
         ...
 
     def revoked(self, partitions: Sequence[int]) -> None:
@@ -114,9 +133,10 @@ class GroupConsumer:
         self.topic = kafka.events_topic
         self._instance_id = worker.instance_id
         self.unreachable = ""
-        config = {**consumer_config(kafka, worker), "error_cb": self._heard}
+        config = {**consumer_config(kafka, worker), "error_cb": self._heard, "on_commit": self._answered}
         self._consumer = Consumer(config, logger=ClientLog())
         self._assigned: set[int] = set()
+        self._answers: list[Answer] = []
 
     def subscribe(self, listener: RebalanceListener) -> None:
         """Join the group."""
@@ -124,8 +144,12 @@ class GroupConsumer:
         def on_assign(consumer: Consumer, parts: list[TopicPartition]) -> None:
             self.unreachable = ""
             offsets = listener.assigned([p.partition for p in parts])
-            consumer.incremental_assign([TopicPartition(self.topic, p, o) for p, o in offsets.items()])
-            self._assigned |= offsets.keys()
+            # Those that could not be taken up are ours all the same, and librdkafka must hold them to let them go.
+            places = [TopicPartition(self.topic, p.partition, offsets.get(p.partition, OFFSET_END)) for p in parts]
+            consumer.incremental_assign(places)
+            if waiting := [place for place in places if place.partition not in offsets]:
+                consumer.pause(waiting)
+            self._assigned |= {p.partition for p in parts}
 
         def on_revoke(consumer: Consumer, parts: list[TopicPartition]) -> None:
             listener.revoked([p.partition for p in parts])
@@ -138,12 +162,6 @@ class GroupConsumer:
             consumer.incremental_unassign(parts)
 
         self._consumer.subscribe([self.topic], on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost)
-
-    def rejoin(self, listener: RebalanceListener) -> None:
-        """Leave the group and join it again, after an assignment could not be taken."""
-        self._call(self._consumer.unsubscribe)
-        self._assigned.clear()
-        self.subscribe(listener)
 
     def fetch(self, count: int, timeout_s: float, out_of_range: Callable[[int], None]) -> list[Message]:
         """Poll; rebalance callbacks run in here.
@@ -195,29 +213,57 @@ class GroupConsumer:
                 raise self._translate(part.error)
         return [Committed(p.partition, p.offset if p.offset >= 0 else None, p.metadata or "") for p in answer]
 
-    def commit(self, offsets: Mapping[int, tuple[int, str]]) -> dict[int, ConsumerError]:
-        """Commit offsets with their metadata, in one request, and wait for the answer.
+    def send_commit(self, offsets: Offsets) -> None:
+        """Send a commit of offsets with their metadata, in one request; ``answers`` has the answer after some ``fetch``.
 
-        Args:
-            offsets: Next offset and metadata by partition.
+        Nothing waits here: while its coordinator is away librdkafka holds a commit back, without limit, and whoever
+        waited would neither stop nor hear that Kafka is gone. Answers come in the order of the commits.
 
-        Returns:
-            What was refused, by partition: ``OwnershipLost`` or ``BrokerUnavailable``; empty when all is well.
+        Raises:
+            OwnershipLost: There is no assignment to commit for.
+            BrokerUnavailable: librdkafka does not take it.
+        """
+        self._call(self._consumer.commit, offsets=self._places(offsets), asynchronous=True)
+
+    def answers(self) -> list[Answer]:
+        """Return the answers that came in since the last call.
 
         Raises:
             MustStop: This member was fenced for good.
         """
-        asked = [TopicPartition(self.topic, p, offset, metadata=text) for p, (offset, text) in offsets.items()]
-        try:
-            answer = self._call(self._consumer.commit, offsets=asked, asynchronous=False)
-        except (OwnershipLost, BrokerUnavailable) as error:
-            return dict.fromkeys(offsets, error)
-        self.unreachable = ""
-        refused = {p.partition: self._translate(p.error) for p in answer if p.error is not None}
-        for refusal in refused.values():
+        answers, self._answers = self._answers, []
+        for refusal in (refusal for answer in answers for refusal in answer.refused.values()):
             if isinstance(refusal, MustStop):
                 raise refusal
-        return refused
+        return answers
+
+    def _answered(self, error: KafkaError | None, parts: list[TopicPartition]) -> None:
+        """Hear of the end of a commit (librdkafka's on_commit, called inside ``fetch``)."""
+        if error is None:
+            self.unreachable = ""
+        refused = {
+            p.partition: self._translate(told) for p in parts if (told := p.error if p.error is not None else error)
+        }
+        self._answers.append(Answer({p.partition: (p.offset, p.metadata or "") for p in parts}, refused))
+
+    def commit_now(self, offsets: Offsets, timeout_s: float = 10.0) -> None:
+        """Commit, and wait for the answer.
+
+        Raises:
+            OwnershipLost: The group has moved on.
+            BrokerUnavailable: No answer within ``timeout_s``, which tells nothing, or a refusal.
+            MustStop: This member was fenced for good.
+        """
+        # librdkafka's own wait has no limit; a thread that is left behind ends when the broker is back.
+        sent = _Waited(lambda: self._consumer.commit(offsets=self._places(offsets), asynchronous=False))
+        if not sent.ended(timeout_s):
+            raise BrokerUnavailable("_TIMED_OUT", f"committing the start of {self.topic}")
+        for part in self._call(sent.result):
+            if part.error is not None:
+                raise self._translate(part.error)
+
+    def _places(self, offsets: Offsets) -> list[TopicPartition]:
+        return [TopicPartition(self.topic, p, offset, metadata=text) for p, (offset, text) in offsets.items()]
 
     def watermarks(self, partition: int, *, cached: bool = False) -> tuple[int, int]:
         """Return the oldest offset and the one after the newest of a partition.
@@ -259,9 +305,17 @@ class GroupConsumer:
         """Fetch some partitions again."""
         self._call(self._consumer.resume, [TopicPartition(self.topic, p) for p in partitions])
 
-    def close(self) -> None:
-        """Leave the group; the listener hears of the partitions that go."""
-        self._consumer.close()
+    def close(self, timeout_s: float = 10.0) -> None:
+        """Leave the group; the listener hears of the partitions that go, on another thread.
+
+        After ``timeout_s`` the client is left as it is: librdkafka waits for commits under way as long as their
+        coordinator is away, and the group forgets this member after the session time-out anyway.
+        """
+        left = _Waited(self._consumer.close)
+        if left.ended(timeout_s):
+            left.result()
+        else:
+            log.warning("left_without_answer", waited_s=timeout_s)
 
     def _call(self, function: Callable[..., Any], *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - librdkafka's answers
         try:
@@ -276,6 +330,34 @@ class GroupConsumer:
         if error.fatal():
             return MustStop(f"Kafka's client gave up: {error.str()}")
         return OwnershipLost(name) if name in _FENCED else BrokerUnavailable(name, error.str())
+
+
+class _Waited:
+    """A call of librdkafka that may wait without limit, on a thread that may be left behind."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self._call = call
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="kafka-call", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._value = self._call()
+        except BaseException as error:  # raised by result, on the thread that waits
+            self._error = error
+
+    def ended(self, timeout_s: float) -> bool:
+        """Wait for its end; False when it goes on."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def result(self) -> Any:  # noqa: ANN401 - librdkafka's answers
+        """Return what it returned, or raise what it raised."""
+        if self._error is not None:
+            raise self._error
+        return self._value
 
 
 class ClientLog:

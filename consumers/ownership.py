@@ -79,8 +79,7 @@ class Ownership:
         log.info("partition_new", partition=partition, offset=start, start_at=self._policy.start_at)
         if start != low:
             # Committed at once: a restart must not take a later end for its start.
-            for error in self._kafka.commit({partition: (start, "")}).values():
-                raise error
+            self._kafka.commit_now({partition: (start, "")})
         return start
 
     def settle(self, settled: Settled) -> None:

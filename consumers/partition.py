@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -67,6 +68,7 @@ class PartitionState:
         partition: Partition.
         next_offset: First offset of the next range.
         pending_last: Last offset of a range that an earlier owner announced and may have stored in part.
+        announced: Last offset of our own next range, while Kafka's answer to its announcement is outstanding.
         committed_topic_id: Topic id found in the commit metadata, None when no worker wrote it.
         topic_id: Id of the topic now; None until the partition is settled.
         previous_sha256: Digest of the newest manifest row.
@@ -88,6 +90,7 @@ class PartitionState:
     partition: int
     next_offset: int
     pending_last: int | None = None
+    announced: int | None = None
     committed_topic_id: UUID | None = None
     topic_id: UUID | None = None
     previous_sha256: bytes = bytes(32)
@@ -148,8 +151,9 @@ class PartitionState:
 
     def plan(self, policy: WorkerSettings) -> int:
         """Return how many buffered messages the next batch takes, at least one."""
-        if self.pending_last is not None:
-            return sum(1 for m in self.buffer if (m.offset() or 0) <= self.pending_last)
+        last = self.pending_last if self.pending_last is not None else self.announced
+        if last is not None:
+            return bisect_right(self.buffer, last, key=lambda m: m.offset() or 0)
         most = min(len(self.buffer), policy.batch_rows)
         if self.value_bytes <= policy.batch_bytes:
             return most
@@ -170,6 +174,7 @@ class PartitionState:
         self.buffer_bytes -= size
         range_ = OffsetRange(self.topic, self.topic_id, self.partition, self.next_offset, last)
         replay = self.replaying or self.verify or self.next_offset < self.verify_below
+        self.announced = None
         self.flight = Flight(_message_batch(range_, messages), self.previous_sha256, replay, size, self.first_at, now)
         self.first_at = now
         return self.flight

@@ -34,14 +34,14 @@ class WorkerSettings(BaseModel):
         description="When the committed offset lies before what the database already has (offsets were reset, or the group is new): stop with exit code 1, or go on after what is stored.",
     )
     batch_rows: _Positive = Field(50_000, le=500_000, description="Messages of one batch at most.")
-    batch_bytes: _Positive = Field(5 * MIB, le=200 * MIB, description="Bytes of message values of one batch at most.")
+    batch_bytes: _Positive = Field(12 * MIB, le=200 * MIB, description="Bytes of message values of one batch at most.")
     batch_age_s: _Seconds = Field(1.0, description="Seconds after which a batch is written although it is not full.")
     ranges_per_s: _Seconds = Field(
         12.0,
         description="Ranges that a worker announces a second at most, all partitions together; with more busy partitions batches wait longer than batch_age_s, so that small parts do not pile up in ClickHouse.",
     )
     memory_bytes: _Positive = Field(
-        48 * MIB,
+        64 * MIB,
         description="Budget for messages held in memory, from fetch to commit; partitions are paused above it.",
     )
     message_bytes: _Positive = Field(

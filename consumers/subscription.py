@@ -61,7 +61,6 @@ class Subscription:
         self._dirty: set[int] = set()
         self._stranded: set[int] = set()
         self._stash: list[Message] = []
-        self._rejoin = False
         self._committed_at = 0.0
 
     def open(self) -> None:
@@ -95,10 +94,8 @@ class Subscription:
         Raises:
             BrokerUnavailable: Call again later; nothing is lost.
         """
-        if self._rejoin:
-            self._rejoin = False
-            self._forget(list(self._positions))
-            self._kafka.rejoin(self)
+        if missing := self._kafka.assignment() - self._positions.keys():
+            self._take_up(sorted(missing))
         if not self._stash:
             self._stash = self._kafka.fetch(_FETCH_MESSAGES, timeout_s, self._stranded.add)
         self._collect()
@@ -161,13 +158,23 @@ class Subscription:
                 log.warning("waiting", stage="committed", reason=error.reason, detail=str(error))
                 time.sleep(backoff.next_s())
                 continue
-            self._positions |= found
-            self._newcomers |= found.keys()
-            self._metrics.count("auditstream_rebalances_total", len(found), kind="assigned")
-            log.info("partitions_assigned", partitions=sorted(found))
+            self._welcome(found)
             return found
-        self._rejoin = True  # without the committed offsets nothing may be read
-        return {}
+        return {}  # without the committed offsets nothing may be read; fetch asks again
+
+    def _welcome(self, starts: Mapping[int, int]) -> None:
+        self._positions |= starts
+        self._newcomers |= starts.keys()
+        self._metrics.count("auditstream_rebalances_total", len(starts), kind="assigned")
+        log.info("partitions_assigned", partitions=sorted(starts))
+
+    def _take_up(self, partitions: Sequence[int]) -> None:
+        """Begin with partitions that are ours and whose offsets were not known when they came."""
+        starts = self._starts(partitions)
+        for partition, start in starts.items():
+            self._kafka.restart(partition, start)
+        self._kafka.resume(partitions)
+        self._welcome(starts)
 
     def revoked(self, partitions: Sequence[int]) -> None:
         """Commit what is done of partitions that go."""

@@ -16,6 +16,7 @@ All of it runs on one thread; the pipeline's threads never touch Kafka.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -42,6 +43,9 @@ log = structlog.get_logger(__name__)
 
 FETCH_MESSAGES = 1000  # larger fetches are slower: 10,000 cost 20-30 % more CPU per message, measured 2026-11
 _TURN_S = 0.1
+_ANSWER_S = 0.002  # a coordinator nearby answers a commit about as fast
+_ANSWER_DUE_S = 0.05
+_ANSWER_LATE_S = 10.0
 _CALM_S = 1.0
 _HOUSEKEEPING_S = 1.0
 _ADOPT_ATTEMPTS = 5
@@ -71,7 +75,7 @@ class Worker:
         self._flying = 0
         self._stop = threading.Event()
         self._housekeeping_at = 0.0
-        self._rejoin = self._leaving = False
+        self._leaving = False
         metrics.set("auditstream_budget_limit_bytes", policy.memory_bytes)
 
     def stop(self) -> None:
@@ -123,8 +127,8 @@ class Worker:
         going = [s for p in partitions if (s := self._owned.states.get(p)) is not None]
         if not self._leaving:
             self._drain(going, self._policy.rebalance_budget_s)
-        if not (self._leaving and self._kafka.unreachable):  # a commit that nobody answers would keep us from leaving
-            self._commits.settle({s.partition: s for s in going if s.dirty and s.settled and s.flight is None})
+        if not (self._leaving and self._kafka.unreachable):  # it would not arrive, and leaving would wait for it
+            self._commits.part({s.partition: s for s in going if s.dirty and s.settled and s.flight is None})
         unfinished = [s.partition for s in going if s.flight is not None]
         self._owned.release(partitions)
         self._metrics.count("auditstream_rebalances_total", len(partitions), kind="revoked")
@@ -145,8 +149,7 @@ class Worker:
                 self._retrying("committed", error)
                 if self._stop.wait(backoff.next_s()):
                     break
-        # Without the committed offsets nothing may be read: leave the group and join it again.
-        self._rejoin = True
+        # Without the committed offsets nothing may be read; the partitions are taken up as soon as they are known.
         return {}
 
     # -- one turn of the loop --
@@ -159,38 +162,45 @@ class Worker:
             self._stop.wait(_TURN_S)
 
     def _turn(self) -> None:
-        if self._rejoin:
-            self._join_again()
         self._fetch()
         self._collect()
         self._owned.rescue()
         self._backpressure.relieve()
+        for state in self._commits.collect():
+            self._launch(state)
         if self._commits.possible:
             self._replay()
             self._announce()
-            self._commits.settle(self._owned.committable(self._clock(), _CALM_S))
+            self._settle_calm()
         self._housekeep()
         self._progress.turned(busy=self._owned.busy(), waiting_for=self._waiting_for())
-
-    def _join_again(self) -> None:
-        self._rejoin = False
-        self._owned.release(list(self._owned.states))
-        self._kafka.rejoin(self)
 
     def _fetch(self) -> None:
         self._owned.apply_seeks(paused=self._backpressure.paused)
         if self._backpressure.may_poll():
-            messages = self._kafka.fetch(FETCH_MESSAGES, self._patience_s(), self._owned.strand)
-            if messages:
-                self._owned.accept(messages)
+            self._take_messages(FETCH_MESSAGES, self._patience_s())
+        elif self._expecting:
+            self._take_messages(1, 0.0)  # answers to commits come by this way only; one message more is no harm
+
+    def _take_messages(self, count: int, patience_s: float) -> None:
+        messages = self._kafka.fetch(count, patience_s, self._owned.strand)
+        if messages:
+            self._owned.accept(messages)
+
+    @property
+    def _expecting(self) -> bool:
+        """Whether the answer to a commit is due any moment."""
+        return self._commits.outstanding_s < _ANSWER_DUE_S
 
     def _patience_s(self) -> float:
-        """Return how long to wait for messages: shorter while the pipeline may have something for us."""
+        """Return how long to wait for messages: shorter while something else may have an answer for us."""
+        if self._expecting:
+            return _ANSWER_S
         return _TURN_S / 5 if self._airborne or self._owned.unsettled() else _TURN_S
 
     def _collect(self) -> None:
         """Take in what the pipeline finished; wait for it when nothing may be fetched."""
-        wait_s = _TURN_S if self._backpressure.holding else 0.0
+        wait_s = (_ANSWER_S if self._expecting else _TURN_S) if self._backpressure.holding else 0.0
         while (outcome := self._next_outcome(wait_s)) is not None:
             wait_s = 0.0
             self._take(outcome)
@@ -242,30 +252,34 @@ class Worker:
     def _ready_to_fly(self) -> list[PartitionState]:
         """Return partitions with messages of which nothing is under way, not even from an earlier time of owning it."""
         states = self._owned.states.values()
-        return [s for s in states if s.settled and s.flight is None and s.buffer and not self._airborne[s.partition]]
+        free = (s for s in states if s.settled and s.flight is None and s.announced is None)
+        return [s for s in free if s.buffer and not self._airborne[s.partition]]
 
     def _seats(self) -> int:
         """Return how many further flights the pipeline should be given: enough to keep it busy, no more."""
-        return max(0, self._policy.insert_threads + 2 - self._airborne.total())
+        return max(0, self._policy.insert_threads + 1 - self._airborne.total())
 
     def _replay(self) -> None:
         """Let ranges fly that an earlier owner announced; they need no announcement of ours."""
         for state in [s for s in self._ready_to_fly() if s.replay_due()][: self._seats()]:
             self._metrics.count("auditstream_replays_total", cause="intent")
-            self._launch(state, state.plan(self._policy))
+            self._launch(state)
 
     def _announce(self) -> None:
-        """Announce the ranges that are due, oldest first, in one commit, and let them fly."""
+        """Announce the ranges that are due, oldest first, in one commit; they fly when Kafka has taken it."""
         now, pressed = self._clock(), self._budget.exhausted
         ready = [s for s in self._ready_to_fly() if not s.replaying]
         age_s = self._pace.age_s(len(ready))
         due = [s for s in ready if s.due(now, self._policy, age_s=age_s, pressed=pressed)]
         due.sort(key=lambda s: s.first_at)
-        plans = {s.partition: (s, s.plan(self._policy)) for s in due[: self._seats()]}
-        for partition in self._commits.announce({p: s.last_planned(count) for p, (s, count) in plans.items()}):
-            self._launch(*plans[partition])
+        self._commits.announce({s.partition: s.last_planned(s.plan(self._policy)) for s in due[: self._seats()]})
 
-    def _launch(self, state: PartitionState, count: int) -> None:
+    def _settle_calm(self) -> None:
+        if self._commits.possible:
+            self._commits.settle(self._owned.committable(self._clock(), _CALM_S))
+
+    def _launch(self, state: PartitionState) -> None:
+        count = state.plan(self._policy)
         state.dirty = True
         self._airborne[state.partition] += 1
         self._flying += count
@@ -276,6 +290,8 @@ class Worker:
     def _waiting_for(self) -> str:
         if self._kafka.unreachable:
             return f"Kafka ({self._kafka.unreachable})"
+        if _ANSWER_LATE_S < (late_s := self._commits.outstanding_s) < math.inf:
+            return f"Kafka (no answer to a commit for {late_s:.0f} s)"
         if self._pipeline.outage:
             return self._pipeline.outage
         return "manifest and topic id" if self._owned.unsettled() else ""
@@ -288,12 +304,13 @@ class Worker:
             self._measure(now)
 
     def _reacquire(self) -> None:
-        """Take up partitions that are still ours although a commit for them was refused."""
+        """Take up partitions that are ours although a commit for them was refused, or their offsets were not known."""
         missing = sorted(self._kafka.assignment() - self._owned.states.keys())
-        if not missing or self._rejoin:
+        if not missing:
             return
         for partition, offset in self._owned.adopt(missing).items():
             self._owned.states[partition].seek_to = offset
+        self._backpressure.partitions_changed()
         log.info("partitions_reacquired", partitions=missing)
         self._ask(missing)
 
@@ -318,13 +335,32 @@ class Worker:
 
     def _leave(self) -> None:
         """Finish the flights, commit, leave the group; what is only fetched is read again by the next owner."""
+        deadline = self._clock() + self._policy.stop_budget_s
         try:
             if self._stop.is_set():
                 self._drain(list(self._owned.states.values()), self._policy.stop_budget_s)
+                self._settle_up(deadline)
         finally:
             self._leaving = True
             self._close()
             log.info("worker_stopped")
+
+    def _settle_up(self, deadline: float) -> None:
+        """Commit what is stored, and hear the answer, within a deadline; without it the next owner reads it back."""
+        try:
+            self._kafka.pause(self._kafka.assignment())
+            while self._unsaid() and self._clock() < deadline and not self._kafka.unreachable:
+                if self._commits.possible:
+                    self._commits.settle(self._unsaid())
+                self._kafka.fetch(1, _TURN_S / 5, self._owned.strand)
+                self._commits.collect()
+        except (BrokerUnavailable, OwnershipLost) as error:
+            self._retrying("leave", error)
+        except InstanceFenced as error:
+            log.warning("left_fenced", detail=str(error))
+
+    def _unsaid(self) -> dict[int, PartitionState]:
+        return {p: s for p, s in self._owned.states.items() if s.dirty and s.settled and s.flight is None}
 
     def _close(self) -> None:
         try:
