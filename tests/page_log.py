@@ -182,7 +182,7 @@ def states() -> Iterator[dict[str, Any]]:
     yield action("webhook.error", "webhook", **_KEY, **hook, **given_up, outcome="failure", occurred_at=before(35))
     run: dict[str, Any] = {"run_object_type": "campaign", "run_object_id": "c-7", "run_id": "r-1"}
     for n, phase in enumerate(("start", "progress", "end")):
-        yield action("run.entry", "run_log", **run, run_state=phase, message=f"step {n}", occurred_at=before(31 - n))
+        yield action("run.entry", "run_log", **run, run_state=phase, message=f"step {n}", occurred_at=before(31.5 - n))
 
 
 def hostile() -> dict[str, Any]:

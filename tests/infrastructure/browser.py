@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
+import httpx
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ConsoleMessage, Page, Request
@@ -19,10 +20,14 @@ from query.access import Scope, TokenStore, TokenVerifier
 from query.http import Readers, ReadService, build_app
 from query.settings import HttpSettings
 from query.web import SignInWay, site_routes
+from query.web.guest import SESSION_COOKIE
 from query.web_settings import PageSettings
 from query_log import Log
 from schemas.catalogue import Catalogue
 from sinks.connection import Connections
+
+#: The machine may be busy with other tests.
+PATIENCE_MS = 30_000.0
 
 
 @dataclass(slots=True)
@@ -43,12 +48,23 @@ class Served:
     records: Records
     service: ReadService
     _secrets: dict[tuple[str, Scope], str] = field(default_factory=dict)
+    _sessions: dict[tuple[str, Scope], str] = field(default_factory=dict)
 
     def secret(self, role: str = "administrator", scope: Scope = ALL) -> str:
         """Return the secret of a token of a role; the same one for the same role and scope."""
         if (role, scope) not in self._secrets:
             self._secrets[role, scope] = self.tokens.create(f"test {role}", role, scope)[1]
         return self._secrets[role, scope]
+
+    def session(self, role: str = "administrator", scope: Scope = ALL) -> str:
+        """Return the cookie of a session of a role, as its sign-in gave it; the same one for the same role and scope."""
+        if (role, scope) not in self._sessions:
+            with httpx.Client(base_url=self.url, timeout=PATIENCE_MS / 1000) as client:
+                form = client.get("/sign-in").text
+                key = form.partition('name="csrf" value="')[2].partition('"')[0]
+                client.post("/sign-in/token", data={"csrf": key, "token": self.secret(role, scope)})
+                self._sessions[role, scope] = client.cookies[SESSION_COOKIE]
+        return self._sessions[role, scope]
 
 
 def _none(service: ReadService) -> list[Any]:
@@ -147,12 +163,11 @@ class Watch:
 
 
 def sign_in_at(page: Page, served: Served, role: str = "administrator", scope: Scope = ALL, path: str = "/") -> Page:
-    """Sign in by the form and go to a path."""
-    page.goto(f"{served.url}/sign-in")
+    """Sign in by the form, which leads to a path."""
+    page.goto(f"{served.url}/sign-in?next={quote(path, safe='')}")
     page.get_by_label("API token").fill(served.secret(role, scope))
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.get_by_role("button", name="Sign out").wait_for()
-    page.goto(served.url + path)
     return page
 
 

@@ -15,11 +15,12 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 from api_log import ALL
-from infrastructure.browser import Served, Serving, Watch, check_accessibility, sign_in_at
+from infrastructure.browser import PATIENCE_MS, Served, Serving, Watch, check_accessibility
 from infrastructure.clickhouse import drop_database, fresh_database
 from infrastructure.requirements import missing
 from page_log import fill
 from query.access import Scope
+from query.web.guest import SESSION_COOKIE
 from query_log import Log, open_log
 from sinks.settings import ClickHouseSettings
 
@@ -32,8 +33,6 @@ _ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
-#: The machine may be busy with other tests.
-PATIENCE_MS = 30_000.0
 
 
 @pytest.fixture(scope="session")
@@ -111,10 +110,13 @@ def page(browser_context: BrowserContext, watch: Watch) -> Page:
 
 @pytest.fixture
 def signed_in(page: Page, served: Served) -> Callable[..., Page]:
-    """``signed_in(role="administrator", scope=ALL, path="/journal")``: sign in by the form and go to a path."""
+    """``signed_in(role="administrator", scope=ALL, path="/journal")``: go to a path, signed in."""
 
     def sign_in(role: str = "administrator", scope: Scope = ALL, path: str = "/journal") -> Page:
-        return sign_in_at(page, served, role, scope, path)
+        cookie: Any = {"name": SESSION_COOKIE, "value": served.session(role, scope), "url": served.url}
+        page.context.add_cookies([cookie])
+        page.goto(served.url + path)
+        return page
 
     return sign_in
 
