@@ -45,7 +45,10 @@ class Readiness:
             kept_s: Seconds for which an answer is given again.
             clock: Monotonic time, seconds.
         """
-        self._checks = {"database": partial(_database, service), "records": service.recorder.obstacle}
+        self._checks: Mapping[str, Callable[[], str]] = {
+            "database": partial(_database, service),
+            "records": service.recorder.obstacle,
+        }
         self._facts, self._kept_s, self._clock = dict(facts or {}), kept_s, clock
         self._kept: tuple[float, Mapping[str, str]] | None = None
 

@@ -73,7 +73,7 @@ def provider_may_be_asked(watch: Watch, provider: IdentityProvider) -> None:
     watch.expected.append(f"another host was asked: {provider.issuer}")
 
 
-def at_provider(page: Page, served: Served, login: str, path: str = "/journal") -> None:
+def at_provider(page: Page, served: Served, login: str, path: str = "/zone") -> None:
     """Go to a page, be sent to the provider, and fill in its form."""
     page.goto(served.url + path)
     page.get_by_role("link", name="Sign in with Acme").click()
@@ -111,8 +111,9 @@ def test_a_person_signs_in_reads_within_the_scope_and_signs_out(
 
 def test_another_group_gives_another_role_and_scope(page: Page, served: Served, provider: IdentityProvider) -> None:
     at_provider(page, served, "root", "/journal?since=30d&action=campaign.*")
-    expect(page.get_by_text("Winter sale").first).to_be_visible()
-    expect(page.get_by_text("administrator")).to_be_visible()
+    expect(page.get_by_text("activated campaign Winter sale")).to_be_visible()
+    expect(page.get_by_text("Signed in: Root")).to_contain_text("administrator")
+    expect(page.get_by_role("navigation", name="Pages").get_by_role("link", name="Tokens")).to_be_visible()
 
 
 def test_somebody_whom_no_rule_lets_in_is_told_what_to_ask_for(
@@ -130,7 +131,7 @@ def test_somebody_whom_no_rule_lets_in_is_told_what_to_ask_for(
 
 def answer_of(page: Page, served: Served, login: str = "ann") -> str:
     """Begin in the browser, fill in the form beside it, and return where the provider would send the browser."""
-    page.goto(f"{served.url}/sign-in")
+    page.goto(f"{served.url}/sign-in?next=/zone")
     page.get_by_role("link", name="Sign in with Acme").click()
     page.get_by_label("Login").wait_for()
     return httpx.post(page.url, data={"login": login}).headers["location"]
@@ -201,10 +202,10 @@ def test_a_changed_session_opens_nothing(page: Page, served: Served, provider: I
     at_provider(page, served, "ann")
     page.get_by_text("Signed in: Ann Archer").wait_for()
     session = next(str(c["value"]) for c in page.context.cookies() if c["name"] == SESSION_COOKIE)
-    assert httpx.get(f"{served.url}/journal", cookies={SESSION_COOKIE: session}).status_code == 200
+    assert httpx.get(f"{served.url}/zone", cookies={SESSION_COOKIE: session}).status_code == 200
     swapped = f"{session[:9]}{'A' if session[9] != 'A' else 'B'}{session[10:]}"
     for forged in (swapped, session[:-2], ""):
-        answer = httpx.get(f"{served.url}/journal", cookies={SESSION_COOKIE: forged})
+        answer = httpx.get(f"{served.url}/zone", cookies={SESSION_COOKIE: forged})
         assert answer.headers["location"].startswith("/sign-in")
     # The API goes on to want a token for everything that changes something.
     assert httpx.post(f"{served.url}/api/v1/events/search", cookies={SESSION_COOKIE: session}).status_code == 401
