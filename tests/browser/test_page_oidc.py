@@ -111,7 +111,7 @@ def test_a_person_signs_in_reads_within_the_scope_and_signs_out(
 
 def test_another_group_gives_another_role_and_scope(page: Page, served: Served, provider: IdentityProvider) -> None:
     at_provider(page, served, "root", "/journal?since=30d&action=campaign.*")
-    expect(page.get_by_text("activated campaign Winter sale")).to_be_visible()
+    expect(page.get_by_text("Ann Archer activated campaign")).to_be_visible()
     expect(page.get_by_text("Signed in: Root")).to_contain_text("administrator")
     expect(page.get_by_role("navigation", name="Pages").get_by_role("link", name="Tokens")).to_be_visible()
 
