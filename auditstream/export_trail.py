@@ -62,6 +62,8 @@ def audit_event(job: Job, entry: Entry, tenant: str) -> AuditEvent:
         tenant: Tenant of the event when the export is not of one tenant.
     """
     by = entry.by
+    # What happens by itself came about by the way in which the export was asked for.
+    origin = _ORIGINS.get((by or job.request.requester).origin, "other")
     return AuditEvent(
         event_code=f"export.{entry.what}",
         tenant_id=job.request.tenant or tenant,
@@ -70,7 +72,7 @@ def audit_event(job: Job, entry: Entry, tenant: str) -> AuditEvent:
         outcome_reason=job.problem or None,
         actor=Actor(type=by.type, id=by.id, name=by.name) if by else Actor(type="system", id="auditstream"),
         target=Target(type="export", id=job.id),
-        origin=Origin(kind=_ORIGINS.get(by.origin, "other"), ip=by.ip or None) if by else None,
+        origin=Origin(kind=origin, ip=(by.ip or None) if by else None),
         request_id=(by.request_id or None) if by else None,
         export=_block(job, entry),
     )

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from auditstream.demo.accounting import Balance
 from auditstream.demo.embedded import EmbeddedPlatform
-from auditstream.demo.questions import ask
+from auditstream.demo.questions import ask, questions
 from auditstream.demo.running import LoadPlan, RunningDemo
 from auditstream.demo.served import Served
 from auditstream.demo.show import show_answer, show_next_steps, show_welcome, watch
@@ -132,7 +132,8 @@ def _run_until_interrupted(console: Console, running: RunningDemo) -> None:
 
 
 def _show_questions(console: Console, running: RunningDemo, served: Served | None = None) -> None:
-    for answer in ask(running.platform.environment(), datetime.now(UTC)):
+    asked = questions(datetime.now(UTC), running.served.export_id)
+    for answer in ask(running.platform.environment(), asked):
         show_answer(console, answer, served)
         if answer.exit_code:
             raise click.ClickException(f"`{answer.question.command}` ended with exit code {answer.exit_code}")

@@ -7,7 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,10 +15,12 @@ from urllib.parse import urlencode
 
 from auditstream.demo.people import ANN, TENANT
 from auditstream.demo.story import CAMPAIGN_ID, CAMPAIGN_NAME, last_month
+from auditstream.demo.story_records import FAILED_SENDOUT
 
 _TIMEOUT_S = 60.0
 #: What a query string need not escape.
 _LEGIBLE = "*/@:,"
+_CURL = 'curl -H "Authorization: Bearer $TOKEN"'
 _RUN_LOG = "/api/v1.1/campaigns/log_v2"
 
 
@@ -32,6 +34,7 @@ class Question:
         path: Path of the API that answers it, with its parameters.
         page: Path of the page that answers it, with its parameters.
         body: Body to post to ``path``, with ``$TOKEN`` in it; empty for a GET with the token in a header.
+        then: What one does with the answer, by command and by HTTP, with ``{url}`` for the address of the server.
     """
 
     text: str
@@ -39,6 +42,7 @@ class Question:
     path: str
     page: str
     body: str = ""
+    then: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
@@ -54,7 +58,15 @@ class Question:
         if self.body:
             quoted = self.body.replace('"', '\\"')
             return f'curl -d "{quoted}" {url}{self.path}'
-        return f"curl -H \"Authorization: Bearer $TOKEN\" '{url}{self.path}'"
+        return f"{_CURL} '{url}{self.path}'"
+
+    def follow_ups(self, url: str) -> tuple[str, ...]:
+        """Return what one does with the answer.
+
+        Args:
+            url: Address of the server.
+        """
+        return tuple(line.format(url=url) for line in self.then)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +84,14 @@ class Answer:
     exit_code: int
 
 
-def questions(now: datetime) -> tuple[Question, ...]:
+def questions(now: datetime, export_id: str = "EXPORT_ID") -> tuple[Question, ...]:
     """Return the questions.
 
     Args:
         now: The present, with its offset; last month is the month before.
+        export_id: An export of the log that was made over the API.
     """
-    return (*_done(now), *_records())
+    return (*_done(now), *_records(export_id))
 
 
 def _question(text: str, filters: Mapping[str, str], *, columns: str, fields: str) -> Question:
@@ -104,28 +117,40 @@ def _done(now: datetime) -> Iterator[Question]:
     )
 
 
-def _states(text: str, kind: str, paths: tuple[str, str], filters: Mapping[str, str], fields: str) -> Question:
+def _states(
+    text: str, kind: str, paths: tuple[str, str], filters: Mapping[str, str], *, fields: str, then: tuple[str, ...]
+) -> Question:
     options = [f"--{name.replace('_', '-')}={value}" for name, value in filters.items()]
     query = urlencode(filters, safe=_LEGIBLE)
     api, page = paths
     arguments = ("query", f"--states={kind}", *options, f"--columns=time,{fields}")
-    return Question(text, arguments, f"{api}?{query}&fields=occurred_at,{fields}", f"{page}?{query}")
+    return Question(text, arguments, f"{api}?{query}&fields=occurred_at,{fields}", f"{page}?{query}", then=then)
 
 
-def _records() -> Iterator[Question]:
+def _records(export_id: str) -> Iterator[Question]:
     yield _states(
-        "Which exports did the API make, and with which filters?",
+        "Which exports did the API make, and with which filters? Download one of the log's own again.",
         "export",
         ("/api/v1/exports", "/data-exports"),
         {"tenant": TENANT, "origin": "api"},
-        "actor_name,export_id,export_kind,export_filters,export_state",
+        fields="actor_name,export_id,export_kind,export_filters,export_state",
+        then=(
+            f"auditstream export --again {export_id} --output again.csv",
+            f"{_CURL} -o again.csv '{{url}}/api/v1/export-jobs/{export_id}/file'",
+            "{url}/exports",
+        ),
     )
     yield _states(
-        "Which webhook failed?",
+        "Which webhook failed? Send it again.",
         "webhook",
         ("/api/v1/webhooks", "/webhooks"),
         {"tenant": TENANT, "webhook_status": "error"},
-        "hook_sendout_id,hook_url,hook_attempt,hook_error",
+        fields="hook_sendout_id,hook_url,hook_attempt,hook_error",
+        then=(
+            f"auditstream resend {FAILED_SENDOUT} --reason 'the receiver was down' --yes",
+            f"{_CURL} -d '{{{{\"reason\": \"the receiver was down\"}}}}' '{{url}}/api/v1/webhooks/{FAILED_SENDOUT}/resend'",
+            f"{{url}}/webhooks/{FAILED_SENDOUT}",
+        ),
     )
     yield Question(
         "How did the last run of campaign 1 end?",
@@ -136,15 +161,15 @@ def _records() -> Iterator[Question]:
     )
 
 
-def ask(environment: Mapping[str, str], now: datetime) -> Iterator[Answer]:
-    """Ask every question in a process of its own, as from another terminal.
+def ask(environment: Mapping[str, str], asked: Sequence[Question]) -> Iterator[Answer]:
+    """Ask questions, each in a process of its own, as from another terminal.
 
     Args:
         environment: Settings of the demo as variables.
-        now: The present, with its offset.
+        asked: The questions.
     """
     program = Path(sys.executable).with_name("auditstream")
-    for question in questions(now):
+    for question in asked:
         arguments = (*question.arguments, "--format", "table")
         done = subprocess.run(  # noqa: S603 - our own program with fixed arguments
             [program, *arguments],

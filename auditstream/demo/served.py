@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from urllib.request import Request, urlopen
 
 from auditstream.demo.people import ANN, TENANT
 from auditstream.http_server import serving
@@ -14,7 +16,8 @@ from auditstream.settings import Settings
 from query.access import ROLES, Scope, TokenStore
 from sinks.connection import Connections
 
-ADMINISTRATOR, OWN_EVENTS = "administrator", "own_events"
+ADMINISTRATOR, EXPORTER, OWN_EVENTS = "administrator", "exporter", "own_events"
+_EXPORT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +27,12 @@ class Served:
     Attributes:
         url: Address of the server.
         tokens: Secret of a token by role.
+        export_id: An export of the log, asked for over the API.
     """
 
     url: str
     tokens: Mapping[str, str]
+    export_id: str
 
     @property
     def api(self) -> str:
@@ -64,7 +69,16 @@ def served_demo(settings: Settings, *, any_port: bool) -> Iterator[Served]:
             if error.errno != errno.EADDRINUSE or not any_port:
                 raise
             url = stack.enter_context(serving(app, service, settings.http.model_copy(update={"port": 0})))
-        yield Served(url, tokens)
+        yield Served(url, tokens, _export_logins(url, tokens[EXPORTER]))
+
+
+def _export_logins(url: str, secret: str) -> str:
+    """Ask for an export over the API, as anybody would, and return its id."""
+    body = {"query": f"tenant:{TENANT} kind:auth", "format": "csv", "purpose": "weekly review of logins"}
+    headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+    request = Request(f"{url}/api/v1/export-jobs", json.dumps(body).encode(), headers)  # noqa: S310 - our own server
+    with urlopen(request, timeout=_EXPORT_S) as answer:  # noqa: S310 - as above
+        return str(json.load(answer)["id"])
 
 
 def _create_tokens(settings: Settings) -> Mapping[str, str]:

@@ -105,12 +105,14 @@ def show_answer(console: Console, answer: Answer, served: Served | None = None) 
         served: Where the demo goes on answering; None when it is about to end.
     """
     question = answer.question
-    console.print(f"\n[bold]{escape(question.text)}[/bold]")
+    console.print(f"\n[bold]{escape(question.text)}[/bold]", soft_wrap=True)
     _verbatim(console, f"$ {question.command}", "dim")
     _verbatim(console, answer.output or "nothing")
     if served is not None:
         _verbatim(console, f"$ {question.curl(served.url)}", "dim")
         _verbatim(console, f"  {served.url}{question.page}", "dim")
+        for line in question.follow_ups(served.url):
+            _verbatim(console, f"  {line}" if line.startswith("http") else f"$ {line}", "dim")
 
 
 def show_welcome(console: Console, served: Served) -> None:
