@@ -35,6 +35,8 @@ BLOCK_KINDS: Mapping[str, str] = {
     "hook": "webhook",
     "access": "access",
 }
+#: Typed block -> the block that may stand beside it: the call by which a webhook was sent, with what it sent.
+_BESIDE = {"hook": "api"}
 _KIND_BLOCKS = {kind: block for block, kind in BLOCK_KINDS.items()}
 
 _CONVERT: dict[str, Convert] = {f["name"]: converter(f["type"], f["name"]) for f in SCHEMA["fields"]} | {
@@ -116,6 +118,7 @@ def _complete(record: Record) -> None:
 
 def _settle_kind(record: Record) -> None:
     blocks = [block for block in BLOCK_KINDS if block in record]
+    blocks = [block for block in blocks if not any(_BESIDE.get(other) == block for other in blocks)]
     if len(blocks) > 1:
         raise InvalidEvent(blocks[1], record[blocks[1]], f"allowed beside {blocks[0]}: an event has one typed block")
     kind = record.setdefault("record_kind", BLOCK_KINDS[blocks[0]] if blocks else "action")

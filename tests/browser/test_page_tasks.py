@@ -34,7 +34,7 @@ FILTERS = [
 STATUSES = ("enqueued", "in_progress", "failed", "done")
 
 
-def state(task_id: str, sequence: int, status: str, kind: str = "vouchers.import", **more: Any) -> dict[str, Any]:
+def state(task_id: str, sequence: int, status: str, kind: str = "vouchers.import", /, **more: Any) -> dict[str, Any]:
     """Return one state of a task as a sink batch holds it."""
     own = {"task_id": task_id, "task_state_seq": sequence, "task_status": status, "task_type": kind}
     base = {"event_id": uuid4().bytes, "event_code": f"task.{kind}", "record_kind": "task", "tenant_id": "acme"}
@@ -44,7 +44,11 @@ def state(task_id: str, sequence: int, status: str, kind: str = "vouchers.import
 
 def import_(status: str, sequence: int, percent: float, **more: Any) -> dict[str, Any]:
     """Return a state of an import that counts its items."""
-    counted = {"task_total_items": 200, "task_done_items": int(percent * 2), "task_progress_pct": percent}
+    counted: dict[str, Any] = {
+        "task_total_items": 200,
+        "task_done_items": int(percent * 2),
+        "task_progress_pct": percent,
+    }
     began = micros(datetime.now(UTC) - timedelta(minutes=3))
     return state("t-run", sequence, status, **counted, task_started_at=began, **more)
 
@@ -60,7 +64,7 @@ def task_log(clickhouse_served: ClickHouseSettings) -> Iterator[Log]:
             "task_updated_at": at("2026-06-01T12:00:00"),
         }
         log.store([state("t-done", 1, "in_progress"), state("t-done", 2, "done", **done)])
-        failed = {"task_error": "line 3: no code", "actor_id": "u-2", "tenant_id": "globex"}
+        failed: dict[str, Any] = {"task_error": "line 3: no code", "actor_id": "u-2", "tenant_id": "globex"}
         log.store([state("t-fail", 1, "failed", "customers.csv_import", **failed)])
         log.store([state("t-wait", 1, "enqueued", occurred_at=at("2024-01-01T00:00:00"))])
         own = {"record_kind": "task", "tenant_id": "acme", "task_status": "failed", "task_state_seq": 1}

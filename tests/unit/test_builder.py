@@ -131,6 +131,8 @@ def test_a_typed_event_and_its_dict_give_the_same_record() -> None:
         ({"changes": [{"field": "a", "masked": 1}]}, "changes.masked", "true or false"),
         ({"changes": ["a"]}, "changes", "an object"),
         ({"api": {}, "auth": {}}, "auth", "one typed block"),
+        ({"api": {}, "hook": {}, "task": {}}, "hook", "one typed block"),
+        ({"record_kind": "api_call", "api": {}, "hook": {}}, "record_kind", "without the block api"),
         ({"record_kind": "task"}, "record_kind", "task"),
         ({"record_kind": "auth", "api": {}}, "record_kind", "auth"),
         ({"actor_id": "a", "actor": {"id": "b"}}, "actor_id", "given before"),
@@ -144,6 +146,13 @@ def test_a_wrong_field_is_refused_by_name_with_the_value_and_what_was_expected(
         _record(**given)
     assert caught.value.field == field
     assert str(caught.value).startswith(f"{field}: ")
+
+
+def test_a_webhook_may_tell_the_call_by_which_it_was_sent() -> None:
+    call = ApiCall(method="POST", request_body={"order": 7})
+    record = to_record(AuditEvent(event_code="webhook.sent", tenant_id="t", hook=Webhook(sendout_id="s"), api=call))
+    assert (record["record_kind"], record["hook"]["sendout_id"]) == ("webhook", "s")
+    assert (record["api"]["method"], record["api"]["request_body"]) == ("POST", '{"order":7}')
 
 
 def test_something_that_is_no_event_is_refused() -> None:

@@ -103,3 +103,11 @@ def test_wrong_rules_are_all_reported_at_once() -> None:
 
 def test_json_nested_beyond_all_reason_does_not_end_the_process() -> None:
     assert "hunter2" not in _message("[" * 100_000 + '{"password":"hunter2"}')
+
+
+def test_what_a_webhook_sent_is_kept_without_its_secrets() -> None:
+    sent = {"request_body": {"order": 7, "api_key": "k-1"}, "query_params": "key=abcdef&access_token=abc"}
+    record = _masked(hook={"sendout_id": "s"}, api=sent, details={"header.Authorization": "Bearer abcdef123456"})
+    assert json.loads(record["api"]["request_body"]) == {"order": 7, "api_key": "***"}
+    assert "abc" not in record["api"]["query_params"].partition("access_token")[2]
+    assert "abcdef123456" not in str(record["details"])
