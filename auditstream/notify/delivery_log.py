@@ -128,7 +128,7 @@ class DeliveryLog:
     def pending(self, partitions: Collection[int]) -> list[Notice]:
         """Return the notices of some partitions that have no end yet, each with its open channels, oldest first."""
         rows = self._rows(
-            "SELECT rule, toString(event_id) AS event, groupArray(channel) AS channels, any(key) AS key,"
+            "SELECT rule, toString(event_id) AS event, arraySort(groupArray(channel)) AS channels, any(key) AS key,"
             " any(tenant) AS tenant, any(code) AS code, any(occurred) AS occurred, any(title_) AS title,"
             " any(text_) AS text, any(partition) AS partition, any(offset) AS offset, min(recorded) AS recorded"
             " FROM (SELECT rule, channel, event_id, anyIf(hex(key_sha256), state = 'pending') AS key,"
