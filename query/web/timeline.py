@@ -106,16 +106,25 @@ def timeline(reader: ScopedReader, question: Question) -> Timeline:
     if since is None:
         months = reader.histogram(question, "month")
         if len(months) >= _FEW_MONTHS or not months:
-            return _drawn(months, "month", None, until, question)
+            return drawn(months, "month", None, until, question)
         since = months[0].start
         asked = _from(question, since)
     interval = _interval(since, until or question.now)
-    return _drawn(reader.histogram(asked, interval), interval, since, until, question)
+    return drawn(reader.histogram(asked, interval), interval, since, until, question)
 
 
-def _drawn(
+def drawn(
     buckets: Sequence[Bucket], interval: str, since: datetime | None, until: datetime | None, question: Question
 ) -> Timeline:
+    """Place the intervals of a histogram.
+
+    Args:
+        buckets: The intervals, oldest first.
+        interval: Their length.
+        since: Left end; None for the start of the first interval.
+        until: Right end; None for the present, or the end of the last interval.
+        question: What was asked, for its zone and its present.
+    """
     starts = [bucket.start for bucket in buckets]
     ends = [_end(start, interval, question.zone) for start in starts]
     left = min([*([since] if since else []), *starts[:1]], default=question.now)

@@ -41,7 +41,16 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: zipf
     assert packed == _in_tree()
 
 
-@pytest.mark.parametrize("pattern", [r"schemas/avro/.+\.avsc", r"schemas/.*catalogue/.+", r"sinks/migrations/.+\.sql"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"schemas/avro/.+\.avsc",
+        r"schemas/.*catalogue/.+",
+        r"sinks/migrations/.+\.sql",
+        r"query/web/templates/.+\.html",
+        r"query/web/static/.+\.(css|js|svg)",
+    ],
+)
 def test_the_wheel_holds_the_data_files(wheel: zipfile.ZipFile, pattern: str) -> None:
     assert [name for name in wheel.namelist() if re.fullmatch(pattern, name)] != []
 

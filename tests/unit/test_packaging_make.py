@@ -67,7 +67,7 @@ def test_ci_runs_what_the_readme_promises_with_everything_required() -> None:
     script = (ROOT / ".ci" / "run").read_text("utf-8")
     assert script.startswith("#!/usr/bin/env bash\n")
     assert "set -euo pipefail" in script
-    for command in ("make check", "AUDITSTREAM_REQUIRE=kafka,registry,clickhouse make test", "make demo ARGS="):
+    for command in ("make check", "AUDITSTREAM_REQUIRE=kafka,registry,clickhouse,browser make test", "make demo ARGS="):
         assert command in script
 
 
