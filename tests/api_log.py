@@ -13,7 +13,7 @@ import httpx
 from starlette.applications import Starlette
 
 from query import open_reader
-from query.access import Caller, Change, Read, Scope, SignInMethod, Token, TokenStore, TokenVerifier
+from query.access import Caller, Change, Read, Recorder, Scope, SignInMethod, Token, TokenStore, TokenVerifier
 from query.exports import SHOWN_TITLE, Entry, ExportDesk, ExportJobs, ExportSettings, Job
 from query.http import Readers, ReadService, build_app
 from query.http.scoped_readers import ScopedReaders
@@ -139,13 +139,14 @@ def open_api(log: Log, settings: HttpSettings | None = None, exports: ExportSett
         yield Api(log, build_app(service, "0.0.0"), service, store, records)
 
 
-def open_desk(settings: ExportSettings, readers: ScopedReaders, records: Records) -> ExportDesk:
+def open_desk(settings: ExportSettings, readers: ScopedReaders, recorder: Recorder) -> ExportDesk:
     """Open exports that tell a recorder what happens."""
 
     def opened() -> ExportJobs:
         def trail(job: Job, entry: Entry) -> None:
-            records.exports.append((job, entry))
+            if isinstance(recorder, Records):
+                recorder.exports.append((job, entry))
 
         return ExportJobs(settings, derived={"title": SHOWN_TITLE}, trail=trail)
 
-    return ExportDesk(opened, settings, readers.lent, records)
+    return ExportDesk(opened, settings, readers.lent, recorder)

@@ -4,7 +4,24 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from query.web import access, actors, batches, catalogue, event, journal, letters, narrow, runs, sign_in, tail, tasks, webhooks
+from query.web import (
+    access,
+    actors,
+    batches,
+    catalogue,
+    data_exports,
+    event,
+    exports,
+    journal,
+    letters,
+    narrow,
+    runs,
+    saved,
+    sign_in,
+    tail,
+    tasks,
+    webhooks,
+)
 
 MODULES: tuple[ModuleType, ...] = (
     journal,
@@ -14,6 +31,9 @@ MODULES: tuple[ModuleType, ...] = (
     runs,
     tasks,
     webhooks,
+    data_exports,
+    exports,
+    saved,
     catalogue,
     letters,
     batches,
