@@ -322,6 +322,23 @@ def test_a_notice_of_a_rule_that_is_gone_ends_as_failed(bench: Bench, notifiers:
     assert "no longer" in notifiers.log("failed")[0]["error"]
 
 
+def test_messages_that_the_broker_deleted_unread_are_counted_and_the_next_ones_told_of(
+    bench: Bench, notifiers: Notifiers, hook: JsonReceiver
+) -> None:
+    rules = notifiers.rules(DELETED, hook=hook.url)
+    bench.send(*deletions(bench, 1))
+    first = notifiers.start(rules)
+    first.wait(lambda: len(notifiers.log("sent")) == 2, "the first event")
+    first.stop()
+    bench.send(*deletions(bench, 3, 1))
+    bench.delete_before(3)
+    again = notifiers.start(rules)
+    again.wait(lambda: len(notifiers.log("sent")) == 4, "what is left")
+    assert hook.titles == ["event 0", "event 3"]
+    assert again.value("auditstream_offsets_lost_total") == 2
+    again.stop()
+
+
 def test_an_outage_of_the_database_is_waited_out(
     bench: Bench, controlled_database: Database, tmp_path: Path, hook: JsonReceiver
 ) -> None:
