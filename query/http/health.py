@@ -22,7 +22,8 @@ log = structlog.get_logger(__name__)
 LIVE_PATH, READY_PATH = "/health/live", "/health/ready"
 #: Seconds for which an answer is given again: whoever asks needs no token, and must not cost the readers anything.
 _KEPT_S = 1.0
-_TIMEOUT_S = 5.0
+#: Less than what health checks wait.
+_TIMEOUT_S = 3.0
 _LIMITER: RunVar[anyio.CapacityLimiter] = RunVar("health")
 
 

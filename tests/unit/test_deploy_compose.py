@@ -70,6 +70,22 @@ def test_a_stop_of_the_worker_has_time_to_end_in_order() -> None:
     assert grace > Settings().worker.stop_budget_s
 
 
+def test_the_page_is_reached_from_outside_of_its_container_and_keeps_what_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = SERVICES["page"]
+    image = dict(re.findall(r"(AUDITSTREAM_[A-Z_]+)=(\S+)", DOCKERFILE))
+    settings = _load({**image, **page["environment"]}, monkeypatch)
+    assert settings.http.host == "0.0.0.0"
+    assert page["ports"] == [f"127.0.0.1:{settings.http.port}:{settings.http.port}"]
+    assert page["healthcheck"]["test"][-1] == f"http://127.0.0.1:{settings.http.port}/health/ready"
+    assert float(str(page["stop_grace_period"]).removesuffix("s")) > settings.http.stop_s
+    kept = [volume.partition(":")[2] for volume in page["volumes"]]
+    places = (settings.access.spool_dir, settings.resend.spool_dir, settings.export.audit_spool_dir)
+    assert [str(place) for place in places if not any(str(place).startswith(f"{path}/") for path in kept)] == []
+    assert settings.export.storage.startswith("/var/lib/auditstream/")
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_image_is_pinned_to_a_version(name: str) -> None:
     tag = SERVICES[name]["image"].rpartition(":")[2]
