@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from starlette.responses import Response
@@ -20,6 +21,7 @@ from query.syntax import to_text
 from query.web import links
 from query.web.page import PageRoute
 from query.web.record import actor_path
+from query.web.texts import visible
 from query.web.visit import Visit
 
 #: Rows that the page shows; older ones are taken away as others come.
@@ -69,6 +71,7 @@ async def tail(visit: Visit) -> Response:
         journal=links.address("/journal", pairs),
         actor_path=actor_path,
         place=_place,
+        controls=control_marks(),
     )
 
 
@@ -89,6 +92,16 @@ def _newest(reader: ScopedReader, question: Question) -> tuple[Position, list[Ro
 def _text(expression: Expression) -> str:
     text = to_text(expression)
     return "" if text == "()" else text
+
+
+@cache
+def control_marks() -> str:
+    """Return what is shown in place of each control character: code points 0 to 31, then 127, with blanks between.
+
+    The script of the page takes them from here, so that it shows what the server would. Those that are kept, such as
+    a line break, have a ``-``.
+    """
+    return " ".join(visible(chr(code)).striptags().strip() or "-" for code in (*range(0x20), 0x7F))
 
 
 def _place(row: Row) -> str:

@@ -18,6 +18,7 @@
   });
   // The same characters as query/web/texts.py makes visible.
   const invisible = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Cn}\p{Zl}\p{Zp}]/u;
+  const controls = root.dataset.controls.split(" ");
   const announceEveryMs = 10000;
   const againAfterMs = 5000;
 
@@ -39,10 +40,8 @@
   function mark(character) {
     const code = character.codePointAt(0);
     const name = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
-    let picture = name;
-    if (code < 0x20) picture = String.fromCodePoint(0x2400 + code);
-    if (code === 0x7f) picture = "\u2421";
-    return element("span", { class: "control", title: name }, picture);
+    const shown = code === 0x7f ? controls[0x20] : code < 0x20 ? controls[code] : name;
+    return element("span", { class: "control", title: name }, shown);
   }
 
   function text(value) {
@@ -77,7 +76,7 @@
 
   function row(event, place) {
     const cell = (...children) => element("td", {}, ...children);
-    const words = text(event.outcome.replaceAll("_", " "));
+    const words = text(event.outcome.replace(/[_.]/g, " "));
     const from = event.geo_country ? [text(event.ip), " ", text(event.geo_country)] : [text(event.ip)];
     const type = event.target_type ? [text(event.target_type), " "] : [];
     return element(
@@ -214,6 +213,7 @@
   }, announceEveryMs);
 
   toggle.addEventListener("click", () => (paused ? resume() : pause()));
-  for (const hidden of [toggle, told, counted]) hidden.hidden = false;
+  for (const scripted of [toggle, told, counted]) scripted.hidden = false;
+  document.querySelector("[data-without-scripts]").hidden = true;
   open();
 })();
