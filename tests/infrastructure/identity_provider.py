@@ -57,6 +57,7 @@ class IdentityProvider:
         sign: Signs instead of its own key; for tokens that must not be believed.
         redirect_uris: Where browsers may be sent back to.
         asked: Paths asked for, in order.
+        issued: Every id token and access token that it gave.
     """
 
     issuer: str
@@ -67,6 +68,7 @@ class IdentityProvider:
     sign: Callable[[Claims], str] | None = None
     redirect_uris: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
+    issued: list[str] = field(default_factory=list)
     _keys: list[RSAKey | ECKey] = field(default_factory=list)
     _codes: dict[str, _Code] = field(default_factory=dict)
     _tokens: dict[str, str] = field(default_factory=dict)
@@ -183,6 +185,7 @@ class IdentityProvider:
             **{name: value for name, value in self.people[code.login].items() if not name.startswith("userinfo:")},
         }
         id_token = (self.sign or self.signed)(self.alter(claims))
+        self.issued += [id_token, access_token]
         return {"access_token": access_token, "token_type": "Bearer", "expires_in": 300, "id_token": id_token}
 
     async def _published(self, request: Request) -> Response:
