@@ -132,7 +132,7 @@ async def ask(visit: Visit) -> Response:
     except (Problem, InvalidQuery, TooManyJobs) as error:
         return await _dialog(visit, dialog, error)
     visit.record(question)
-    return visit.redirect(f"/exports/{job.id}", notice="The export is being made.")
+    return visit.redirect(f"/exports/{job.id}")
 
 
 async def history(visit: Visit) -> Response:
@@ -191,7 +191,7 @@ async def again(visit: Visit) -> Response:
     desk, job_id = visit.part(ExportDesk), visit.path["job_id"]
     job = await visit.read(lambda reader: desk.repeat(visit.token, visit.caller, job_id, reader, origin=_ORIGIN))
     visit.record(job.request.question)
-    return visit.redirect(f"/exports/{job.id}", notice="The export is being made again, with the same parameters.")
+    return visit.redirect(f"/exports/{job.id}")
 
 
 async def withdraw(visit: Visit) -> Response:
