@@ -106,13 +106,13 @@ def _done(now: datetime) -> Iterator[Question]:
     yield _question(
         f"Who deactivated the campaign {CAMPAIGN_NAME} last month, and from where?",
         {"action": "campaign.deactivate", "object": f"campaign/{CAMPAIGN_ID}", **month},
-        columns="time,title,outcome,from,user_agent",
+        columns="time,title,outcome,from",
         fields="occurred_at,title,outcome,ip,user_agent",
     )
     yield _question(
         "All failed logins of Ann?",
-        {"action": "auth.login_failed", "actor": ANN.login},
-        columns="time,actor,from,outcome_reason,user_agent",
+        {"action": "auth.login_failed", "actor": ANN.login, "since": "30d"},
+        columns="time,actor,from,outcome_reason",
         fields="occurred_at,actor_name,ip,outcome_reason,user_agent",
     )
 

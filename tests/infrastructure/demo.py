@@ -50,6 +50,14 @@ class Demo:
         rows: list[dict[str, Any]] = answer.json()["data"]
         return rows
 
+    def page(self, role: str = "administrator") -> httpx.Client:
+        """Return a visitor of the page who is signed in with the token of a role; closed by the caller."""
+        client = httpx.Client(base_url=self.url, timeout=_ANSWER_S, follow_redirects=True)
+        key = client.get("/sign-in").text.partition('name="csrf" value="')[2].partition('"')[0]
+        answer = client.post("/sign-in/token", data={"csrf": key, "token": self.ready["tokens"][role]})
+        assert answer.status_code == httpx.codes.OK, answer.text
+        return client
+
     def command(self, *arguments: str, standard_input: str = "") -> str:
         """Run a command as from another terminal and return what it printed."""
         cache = {"AUDITSTREAM_REGISTRY_CACHE_DIR": str(self.cache)}

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import stat
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from auditstream.demo.people import ANN, BEN, SHOP, TENANT
-from auditstream.demo.story import CAMPAIGN_ID, STRANGE_IP, last_month
+from auditstream.demo.questions import questions
+from auditstream.demo.story import CAMPAIGN_ID, CAMPAIGN_NAME, STRANGE_IP, last_month
 from auditstream.demo.story_records import FAILED_SENDOUT
 from infrastructure.demo import Demo
 from infrastructure.ports import wait_until
@@ -98,9 +102,72 @@ def test_which_exports_the_api_made_and_with_which_filters(demo: Demo) -> None:
     assert {row["export_id"]: row["export_state"] for row in found}["exp-304"] == "error"
 
 
-def test_which_webhook_failed(demo: Demo) -> None:
-    (found,) = demo.rows(path="/webhooks", tenant=TENANT, webhook_status="error")
+def test_an_export_made_over_the_api_is_downloaded_again_by_api_and_by_command(demo: Demo, tmp_path: Path) -> None:
+    (job,) = demo.rows("exporter", "/export-jobs")
+    wait_until(
+        lambda: demo.get(f"/export-jobs/{job['id']}", "exporter").json()["state"] == "ready",
+        timeout_s=60.0,
+        what="the export",
+    )
+    content = demo.get(f"/export-jobs/{job['id']}/file", "exporter").content
+    manifest = demo.get(f"/export-jobs/{job['id']}/manifest", "exporter").json()
+    assert hashlib.sha256(content).hexdigest() == manifest["sha256"]
+    assert content.count(b"auth.login_failed") == 5
+    file = tmp_path / "again.csv"
+    demo.command("export", "--again", job["id"], "--output", str(file))
+    # The same rows; the command line knows no roles, so that it shows the names that the token does not.
+    assert file.read_bytes().count(b"auth.login_failed") == 5
+
+
+def test_which_webhook_failed_and_it_is_sent_again(demo: Demo) -> None:
+    failed = {"tenant": TENANT, "webhook_status": "error"}
+    (found,) = demo.rows(path="/webhooks", **failed)
     assert (found["hook_sendout_id"], found["hook_attempt"], found["hook_http_status"]) == (FAILED_SENDOUT, 3, 503)
+    shown = demo.command("resend", FAILED_SENDOUT, "--dry-run", "--reason", "the receiver was down")
+    assert FAILED_SENDOUT in shown
+    answer = httpx.post(
+        f"{demo.ready['api']}/webhooks/{FAILED_SENDOUT}/resend",
+        json={"reason": "the receiver was down"},
+        headers=demo.headers("operator"),
+        timeout=60,
+    )
+    assert (answer.status_code, answer.json()["resend"]["outcome"]) == (200, "accepted"), answer.text
+    wait_until(lambda: not demo.rows(path="/webhooks", **failed), timeout_s=60.0, what="the next attempt", every_s=0.5)
+    (now,) = demo.rows(path="/webhooks", tenant=TENANT, webhook=FAILED_SENDOUT)
+    assert (now["hook_status"], now["hook_attempt"], now["hook_resend_of"]) == ("sent", 4, FAILED_SENDOUT)
+    asked = demo.rows(action="webhook.resend_*", target=f"webhook/{FAILED_SENDOUT}", fields="event_code,message")
+    assert {row["event_code"] for row in asked} >= {"webhook.resend_requested"}
+    assert {row["message"] for row in asked} == {"the receiver was down"}
+
+
+def test_the_page_answers_the_questions_at_the_addresses_that_the_demo_prints(demo: Demo) -> None:
+    shown = {
+        "campaign.deactivate": (BEN.name, BEN.ip, CAMPAIGN_NAME),
+        "auth.login_failed": (ANN.name, STRANGE_IP),
+        "/data-exports": ("exp-301", "exp-302", "paid"),
+        "/webhooks": ("wh-100",),
+        "/runs": ("Campaign finished", "138.351985ms"),
+    }
+    asked = {question.page: question for question in questions(datetime.now(UTC))}
+    with closing(demo.page()) as visitor:
+        for part, texts in shown.items():
+            (address,) = (page for page in asked if part in page)
+            # Whether another test has sent the failed webhook again does not matter here.
+            answer = visitor.get(address.replace("&webhook_status=error", ""))
+            assert answer.status_code == 200, address
+            assert [text for text in texts if text not in answer.text] == [], address
+
+
+def test_commands_and_requests_that_the_demo_prints_are_answered(demo: Demo) -> None:
+    for question in questions(datetime.now(UTC)):
+        if question.body:
+            body = question.body.replace("$TOKEN", demo.ready["token"])
+            answer = httpx.post(demo.url + question.path, content=body, timeout=60)
+        else:
+            answer = httpx.get(demo.url + question.path, headers=demo.headers(), timeout=60)
+        assert answer.status_code == 200, answer.text
+        assert question.curl(demo.url).startswith("curl ")
+        assert all("{" not in line.replace('{"reason"', "") for line in question.follow_ups(demo.url))
 
 
 def test_secrets_in_the_bodies_of_the_story_were_masked_before_they_were_stored(demo: Demo) -> None:
