@@ -19,6 +19,7 @@ CONTROL = "line\x1b[31m\x07 end\u200b"
 EVENTS = 130
 ACTIVATE_ID = str(UUID(int=0xA0001))
 XSS_ID = str(UUID(int=0xA0002))
+TWICE_ID = str(UUID(int=0xA0003))
 _ANN: dict[str, Any] = {
     "actor_id": "u-ann",
     "actor_type": "user",
@@ -111,8 +112,14 @@ def campaigns() -> Iterator[dict[str, Any]]:
         yield action("segment.update", **_ANN, **segment, occurred_at=before(60 + n), session_id="ses-ann")
     member: dict[str, Any] = {"target_type": "member", "target_id": "m-9", "target_name": "Cy", "product": "contacts"}
     yield action("contacts.member.disable", **_BO, **member, occurred_at=before(300))
+    yield sent_twice()
+
+
+def sent_twice() -> dict[str, Any]:
+    """Return the event that its service sends twice."""
     key: dict[str, Any] = {"target_type": "api_key", "target_id": "k-1", "product": "open_platform"}
-    yield action("open_platform.key.enable", **_BO, **key, occurred_at=before(301))
+    when: dict[str, Any] = {"occurred_at": before(301), "event_id": UUID(TWICE_ID).bytes}
+    return action("open_platform.key.enable", **_BO, **key, **when)
 
 
 def sign_ins() -> Iterator[dict[str, Any]]:
@@ -221,6 +228,7 @@ def fill(log: Log) -> None:
     bodies = [n for n, event in enumerate(events) if event["record_kind"] == "api_call"]
     log.store(events, payloads=bodies)
     log.store([{}, {}], partition=1, dead=[0, 1])
+    log.store([event for event in events if event.get("event_id") == UUID(TWICE_ID).bytes], partition=2)
     cards = (
         ("u-ann", "Ann Archer", "ann@acme.example", "Marketing", "active"),
         ("u-bo", "Bo Berg", "bo@acme.example", "Sales", "deactivated"),
