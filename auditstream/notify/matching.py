@@ -20,7 +20,7 @@ _Fields: TypeAlias = frozenset[str]
 #: Filters whose value is a time.
 _TIMES = ("since", "until")
 #: Why a filter means nothing for an event that has just arrived.
-_REFUSED: Mapping[str, str] = {
+REFUSED: Mapping[str, str] = {
     "stored_since": "a rule sees an event before it is stored",
     "stored_until": "a rule sees an event before it is stored",
 }
@@ -67,7 +67,7 @@ def _answerable(term: Term) -> _Fields:
     """
     name = find_filter(term).name
     if name not in FILTERS:
-        problem = _REFUSED.get(name, _NEEDS_LOG)
+        problem = REFUSED.get(name, _NEEDS_LOG)
         raise InvalidFilter(_shown(term), problem, "a filter on what the event itself says", position=term.position)
     if name.endswith(_TIMES) and parse_moment(term.value, ABSOLUTE) != parse_moment(term.value, _LATER):
         problem = "a rule runs for months, so a time relative to now means nothing in it"

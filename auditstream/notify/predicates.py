@@ -262,6 +262,7 @@ FILTERS: Mapping[str, EventTerm] = {
     "webhook_type": _code("hook_event_type"),
     "webhook_status": _choice("hook_status"),
     "webhook_source": _exact("hook_source_id"),
+    "webhook_resend_of": _exact("hook_resend_of"),
     "webhook_created_since": _since("hook_event_created_at"),
     "webhook_created_until": _until("hook_event_created_at"),
     "webhook_sent_since": _since("hook_sent_at"),
