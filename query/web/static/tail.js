@@ -170,8 +170,14 @@
   function open() {
     close();
     const opened = new EventSource(address({}));
+    let looked = false;
     source = opened;
-    opened.addEventListener("position", (message) => follow(heard(message).caught_up));
+    opened.addEventListener("position", (message) => {
+      const data = heard(message);
+      // The first message comes before the server has looked whether there is anything.
+      if (looked || data.caught_up) follow(data.caught_up);
+      looked = true;
+    });
     opened.addEventListener("events", (message) => {
       const data = heard(message);
       show(data.data);
