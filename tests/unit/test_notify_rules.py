@@ -173,6 +173,26 @@ def test_the_command_prints_every_mistake_and_ends_with_2(tmp_path: Path) -> Non
     assert "colour = 1" in result.output
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], "give --rules FILE, or set notify.rules"),
+        (["test", "a"], "give --rules FILE, or set notify.rules"),
+        (["--rules", "RULES", "test", "b"], 'there is no rule "b"; there are: a'),
+        (["test", "a", "--rules", "RULES", "--event", "RULES"], "--event:"),
+        (["log", "--since", "soon"], "'soon': this is no time; expected a time such as"),
+        (["log", "--event", "5"], "not a valid UUID"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_what_to_give(tmp_path: Path, arguments: list[str], expected: str) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text(RULE, "utf-8")
+    given = [str(path) if a == "RULES" else a for a in arguments]
+    result = CliRunner().invoke(cli, ["notify", *given])
+    assert result.exit_code == 2
+    assert expected in " ".join(result.output.split())
+
+
 def test_the_example_of_the_documentation_is_accepted(tmp_path: Path) -> None:
     examples = re.findall(r"```toml\n(.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
     (tmp_path / "secrets").mkdir()
