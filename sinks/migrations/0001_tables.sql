@@ -191,23 +191,28 @@ CREATE TABLE IF NOT EXISTS ${database}.audit_events
     INDEX i_event_id event_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX i_request_id request_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX i_ingested_at ingested_at TYPE minmax GRANULARITY 1,
+    INDEX i_event_code event_code TYPE set(256) GRANULARITY 1,
+    INDEX i_outcome outcome TYPE set(16) GRANULARITY 1,
+    INDEX i_joins [session_id, correlation_id, trace_id, run_id, task_id, export_id, hook_sendout_id]
+        TYPE bloom_filter(0.001) GRANULARITY 1,
 
     PROJECTION n_kafka
     (
         SELECT kafka_topic_id, kafka_partition, kafka_offset, occurred_at
         ORDER BY kafka_topic_id, kafka_partition, kafka_offset
-    ),
+    ) WITH SETTINGS (index_granularity = 1024),
     PROJECTION n_actor
     (
-        SELECT tenant_id, actor_id, occurred_at ORDER BY tenant_id, actor_id, occurred_at
+        SELECT tenant_id, actor_id, occurred_at, expires_at ORDER BY tenant_id, actor_id, occurred_at
     ) WITH SETTINGS (index_granularity = 1024),
     PROJECTION n_target
     (
-        SELECT tenant_id, target_type, target_id, occurred_at ORDER BY tenant_id, target_type, target_id, occurred_at
+        SELECT tenant_id, target_type, target_id, occurred_at, expires_at
+        ORDER BY tenant_id, target_type, target_id, occurred_at
     ) WITH SETTINGS (index_granularity = 1024),
     PROJECTION n_ip
     (
-        SELECT tenant_id, ip, occurred_at ORDER BY tenant_id, ip, occurred_at
+        SELECT tenant_id, ip, occurred_at, expires_at ORDER BY tenant_id, ip, occurred_at
     ) WITH SETTINGS (index_granularity = 1024),
     PROJECTION p_hour
     (
@@ -216,20 +221,22 @@ CREATE TABLE IF NOT EXISTS ${database}.audit_events
     )
 )
 ENGINE = MergeTree
-PARTITION BY
-(
-    retention_days,
-    multiIf(occurred_at > received_at + toIntervalDay(31), 0,
-            retention_days BETWEEN 1 AND 2, toYYYYMMDD(greatest(occurred_at, received_at)),
-            toYYYYMM(greatest(occurred_at, received_at)))
-)
+PARTITION BY multiIf(
+    occurred_at > received_at + toIntervalDay(31), 0,
+    retention_days BETWEEN 1 AND 2, toYYYYMMDD(greatest(occurred_at, received_at)),
+    retention_days BETWEEN 3 AND 31, toUInt32(intDiv(toUnixTimestamp64Micro(greatest(occurred_at, received_at)), 604800000000)),
+    toYYYYMM(greatest(occurred_at, received_at)))
 ORDER BY (tenant_id, occurred_at, event_id)
 TTL if(retention_days = 0,
        toDateTime(4294967295, 'UTC'),
-       toDateTime(least(greatest(toUnixTimestamp64Milli(expires_at), 1000), 4294967295000) / 1000, 'UTC'))
+       toDateTime(least(
+           intDiv(greatest(toUnixTimestamp64Milli(expires_at), 1000)
+                      + multiIf(retention_days <= 2, 86400000, retention_days <= 31, 604800000, 2592000000) - 1,
+                  multiIf(retention_days <= 2, 86400000, retention_days <= 31, 604800000, 2592000000))
+               * multiIf(retention_days <= 2, 86400000, retention_days <= 31, 604800000, 2592000000),
+           4294967295000) / 1000, 'UTC'))
 SETTINGS
     min_bytes_for_wide_part = 268435456,
-    ttl_only_drop_parts = 1,
     merge_with_ttl_timeout = 3600,
     non_replicated_deduplication_window = 100000;
 

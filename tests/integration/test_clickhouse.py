@@ -79,6 +79,39 @@ def test_expired_rows_go_and_rows_that_are_kept_for_ever_stay(
     assert [r["kafka_offset"] for r in kept] == [1, 2, 3]
 
 
+def test_what_expires_leaves_its_partition_and_its_projections_and_nothing_else(
+    sink: ClickHouseSink, connections: Connections, name: str
+) -> None:
+    past = int(time.time() * 1000) - 60 * 86_400_000
+    values = {
+        o: {"expires_at": FOREVER_MS if o % 2 else past, "retention_days": 0 if o % 2 else 90, "actor_id": "a"}
+        for o in range(4)
+    }
+    sink.write(batch(span(), values=values), NO_PREVIOUS)
+    partitions = (
+        f"SELECT uniqExact(partition_id) AS n FROM system.parts WHERE database = '{name}' AND table = '{EVENTS}'"
+    )
+    assert connections.rows(partitions) == [{"n": 1}]
+    connections.command(f"ALTER TABLE {name}.{EVENTS} MODIFY SETTING merge_with_ttl_timeout = 0")
+    connections.command(f"OPTIMIZE TABLE {name}.{EVENTS} FINAL")
+    kept = connections.rows(f"SELECT kafka_offset FROM {name}.{EVENTS} ORDER BY kafka_offset")
+    assert [r["kafka_offset"] for r in kept] == [1, 3]
+    for projection, asked in {
+        "p_hour": "count() AS n",
+        "n_actor": "countIf(actor_id = 'a') AS n",
+        "n_kafka": "countIf(kafka_offset >= 0) AS n",
+    }.items():
+        forced = f"SETTINGS force_optimize_projection = 1, force_optimize_projection_name = '{projection}'"
+        group = (
+            "GROUP BY tenant_id"
+            if projection == "p_hour"
+            else "WHERE tenant_id != ''"
+            if projection == "n_actor"
+            else "WHERE kafka_partition >= 0"
+        )
+        assert sum(r["n"] for r in connections.rows(f"SELECT {asked} FROM {name}.{EVENTS} {group} {forced}")) == 2
+
+
 def test_the_view_hides_what_has_expired_although_it_is_still_there(
     sink: ClickHouseSink, connections: Connections, name: str
 ) -> None:

@@ -59,8 +59,9 @@ def test_a_longer_load_repeats_the_corpus_from_its_start(corpus: Corpus) -> None
     assert values == [*corpus.values, *corpus.values, *corpus.values[:100]]
 
 
-def test_the_corpus_has_every_record_kind(corpus: Corpus) -> None:
-    assert {decoded(value)["record_kind"] for value in corpus.values} == set(KINDS)
+def test_the_corpus_has_every_record_kind() -> None:
+    values = Corpus(2000, events_schema_id=7, actors_schema_id=8).values
+    assert {decoded(value)["record_kind"] for value in values} == set(KINDS)
 
 
 def test_clickhouse_is_asked_for_every_column_that_comes_from_the_event() -> None:
