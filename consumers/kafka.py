@@ -27,6 +27,7 @@ _FENCED = frozenset(
         "_STATE",
     }
 )
+_FENCED_WORDS = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
 #: Message errors that mean "not now": librdkafka reconnects and asks again by itself.
 _OUT_OF_RANGE = "_AUTO_OFFSET_RESET"
 #: There is nothing to read until somebody makes the topic or grants the right; the client goes on asking.
@@ -191,8 +192,9 @@ class GroupConsumer:
         log.warning("kafka_error", error=error.name(), detail=error.str())
 
     def _judge(self, error: KafkaError, partition: int | None, out_of_range: Callable[[int], None]) -> None:
-        if error.fatal():
-            raise self._translate(error)
+        if error.fatal() or error.name() == "_FATAL":
+            told = self._translate(error)
+            raise told if isinstance(told, MustStop) else MustStop(f"Kafka's client gave up: {error.str()}")
         if error.name() == _OUT_OF_RANGE and partition is not None and partition >= 0:
             out_of_range(partition)
             return
@@ -325,7 +327,8 @@ class GroupConsumer:
 
     def _translate(self, error: KafkaError) -> ConsumerError:
         name = error.name()
-        if name in {"FENCED_INSTANCE_ID", "_FENCED"}:
+        # librdkafka tells its end once, as a message with this code and the reason in words; afterwards without words.
+        if name in {"FENCED_INSTANCE_ID", "_FENCED"} or (name == "_FATAL" and _FENCED_WORDS in error.str()):
             return InstanceFenced(self._instance_id)
         if error.fatal():
             return MustStop(f"Kafka's client gave up: {error.str()}")

@@ -27,7 +27,7 @@ STAGES: Sequence[tuple[str, str, str]] = (
     ("encode", "sinks.connection", "_Body.__init__"),
     ("encode", "sinks.connection", "_arrow_stream"),
     ("insert", "sinks.connection", "Connections.insert"),
-    ("commit", "consumers.kafka", "GroupConsumer.commit"),
+    ("commit", "consumers.kafka", "GroupConsumer.send_commit"),
 )
 
 
