@@ -31,6 +31,9 @@ TopicPartition: TypeAlias = tuple[str, int]
 _STEP_EVENTS = 50_000
 #: By which deliveries of one event are told.
 _KEYS = Order.of("time", descending=False)
+_HOUR_MICROS = 3_600_000_000
+#: Spans of time that one statement is narrowed to.
+_MOST_SPANS = 100
 #: Partitions in one statement.
 _PARTITIONS = 64
 #: On replicas: only what every replica of the quorum has, so that the manifest is never ahead of the events.
@@ -183,17 +186,49 @@ def _stretches(database: Database, position: Position) -> list[_Stretch]:
 def _events(
     database: Database, question: Question, stretches: Sequence[_Stretch], names: Sequence[str], limit: int
 ) -> list[dict[str, Any]]:
+    hours = _hours(database, stretches)
+    if not hours:
+        return []
     parameters = Parameters()
     places = " OR ".join(s.condition(parameters) for s in stretches)
     statement = (
         f"SELECT {select_list(shown_fields(), names)}, {_KEYS.selected()}, "  # noqa: S608 - values are bound
         "tuple(toUnixTimestamp64Milli(ingested_at), toString(kafka_topic_id), kafka_partition, kafka_offset) AS arrival, "
         "tuple(toString(kafka_topic_id), kafka_partition) AS place "
-        f"FROM audit_events WHERE ({places}) AND {question.where(parameters)} "
+        f"FROM audit_events WHERE ({places}) AND {_within(hours, parameters)} AND {question.where(parameters)} "
         "ORDER BY kafka_topic_id, kafka_partition, kafka_offset "
         f"LIMIT {parameters.bind(limit, 'UInt64')} BY kafka_topic_id, kafka_partition"
     )
     return database.rows(statement, parameters, hint=question.hint, settings=_SETTINGS)
+
+
+def _hours(database: Database, stretches: Sequence[_Stretch]) -> Sequence[int]:
+    """Return the hours, since 1970, in which events of some stretches happened: the projection n_kafka knows them."""
+    parameters = Parameters()
+    places = " OR ".join(s.condition(parameters) for s in stretches)
+    statement = (
+        f"SELECT DISTINCT intDiv(toUnixTimestamp64Micro(occurred_at), {_HOUR_MICROS}) AS hour "  # noqa: S608 - values are bound
+        f"FROM audit_events WHERE {places} ORDER BY hour"
+    )
+    return [row["hour"] for row in database.rows(statement, parameters, settings=_SETTINGS)]
+
+
+def _within(hours: Sequence[int], parameters: Parameters) -> str:
+    """Return a condition that holds for all events of these hours, by which the table is read in part only."""
+    spans: list[list[int]] = []
+    for hour in hours:
+        if spans and hour - spans[-1][1] <= 1:
+            spans[-1][1] = hour
+        else:
+            spans.append([hour, hour])
+    if len(spans) > _MOST_SPANS:
+        spans = [[hours[0], hours[-1]]]
+    # Division rounds towards zero, so that hours before 1970 reach into the next one.
+    ends = (((first - 1) * _HOUR_MICROS, (last + 2) * _HOUR_MICROS) for first, last in spans)
+    told = (
+        f"occurred_at BETWEEN {parameters.moment_of_micros(a)} AND {parameters.moment_of_micros(b)}" for a, b in ends
+    )
+    return "(" + " OR ".join(told) + ")"
 
 
 def _mixed(raw: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

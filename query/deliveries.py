@@ -160,9 +160,8 @@ def _numbered(raw: dict[str, Any], known: Contents) -> ShownEvent:
 
 def _where(question: Question, some: Sequence[Identity], parameters: Parameters) -> str:
     tenants = parameters.bind(sorted({tenant for tenant, _, _ in some}), "Array(String)")
-    moments = parameters.bind(sorted({moment for _, moment, _ in some}), "Array(Int64)")
-    times = f"arrayMap(t -> fromUnixTimestamp64Micro(t, 'UTC'), {moments})"
-    return f"{question.where(parameters)} AND tenant_id IN ({tenants}) AND occurred_at IN ({times})"
+    moments = parameters.moments_of_micros(sorted({moment for _, moment, _ in some}))
+    return f"{question.where(parameters)} AND tenant_id IN ({tenants}) AND occurred_at IN {moments}"
 
 
 def _chunks(wanted: Collection[Identity]) -> Iterator[Sequence[Identity]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
-from query.period import micros
+from query.period import from_micros, micros
 
 Bindable: TypeAlias = str | int | list[str] | list[int]
 
@@ -44,3 +45,9 @@ class Parameters:
     def moment_of_micros(self, value: int) -> str:
         """Bind a moment given in microseconds since 1970-01-01 UTC; see ``moment``."""
         return f"fromUnixTimestamp64Micro({self.bind(value, 'Int64')}, 'UTC')"
+
+    def moments_of_micros(self, values: Iterable[int]) -> str:
+        """Bind moments given as in ``moment_of_micros`` and return what follows ``IN``."""
+        # As one constant: an index does not see through a function over an array.
+        texts = [from_micros(value).strftime("%Y-%m-%d %H:%M:%S.%f") for value in values]
+        return self.bind(texts, "Array(DateTime64(6, 'UTC'))")

@@ -23,7 +23,7 @@ from query.question import Question
 _ROUNDS = 3
 _GROWTH = 4
 #: A list of more times costs more to look up than it saves, and outgrows the address of a request.
-_MAX_TIMES = 2_000
+_MAX_TIMES = 1_000
 #: Filters of which each is a projection's key, in this order of preference: the more selective first.
 _KEYS = (("target",), ("object_type", "object_id"), ("actor_id",), ("ip",))
 
