@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 _WELL_KNOWN = "/.well-known/openid-configuration"
 _JSON = {"Accept": "application/json"}
 _MOST_BYTES = 1 << 20
+#: Seconds for which a provider that did not answer is not asked again: those who wait learn it at once.
+_AWAY_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Provider:
         self._client = httpx.Client(timeout=settings.timeout_s, follow_redirects=False, headers=_JSON)
         self._description: tuple[float, Description] | None = None
         self._keys: tuple[float, KeySet] | None = None
+        self._away: tuple[float, ProviderUnavailable] | None = None
 
     def close(self) -> None:
         """Close the connections. Idempotent."""
@@ -75,7 +78,7 @@ class Provider:
             if known and self._clock() - known[0] < self._settings.discovery_s:
                 return known[1]
             try:
-                found = _description(self._json(self._settings.issuer.rstrip("/") + _WELL_KNOWN), self._settings.issuer)
+                found = self._described()
             except ProviderUnavailable as error:
                 if known is None:
                     raise
@@ -83,6 +86,16 @@ class Provider:
                 found = known[1]
             self._description = self._clock(), found
             return found
+
+    def _described(self) -> Description:
+        if self._away and self._clock() - self._away[0] < _AWAY_S:
+            raise self._away[1]
+        try:
+            found = self._json(self._settings.issuer.rstrip("/") + _WELL_KNOWN)
+            return _description(found, self._settings.issuer)
+        except ProviderUnavailable as error:
+            self._away = self._clock(), error
+            raise
 
     def keys(self, *, anew: bool = False) -> KeySet:
         """Return the keys of the provider.

@@ -54,7 +54,11 @@ class Attempt:
     @classmethod
     def of_data(cls, data: object) -> Attempt | None:
         """Return the attempt of JSON data that was signed; None when there is none."""
-        return cls(**data) if isinstance(data, dict) else None
+        try:
+            return cls(**data) if isinstance(data, dict) else None
+        except TypeError:
+            # Begun with another version of auditstream.
+            return None
 
 
 class OidcSignIn:
@@ -169,7 +173,7 @@ class OidcSignIn:
             expires_at=datetime.fromtimestamp(ends_at, UTC),
             issuer=settings.issuer,
             subject=claims["sub"],
-            email=next(iter(texts_of(claims, "email")), ""),
+            email=next(iter(texts_of(claims, "email")), "")[:_MOST_NAME],
         )
 
     def _name(self, claims: Claims) -> str:

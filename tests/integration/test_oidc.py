@@ -267,13 +267,26 @@ def test_while_the_provider_is_away_it_is_said_and_a_known_description_goes_on(p
     provider.away = True
     now[0] = 11.0
     assert known.begin(BACK, "/")[0].startswith(f"{provider.issuer}/authorize?")
-    fresh = OidcSignIn(settings)
-    with pytest.raises(ProviderUnavailable, match="503"):
-        fresh.begin(BACK, "/")
+    later = [0.0]
+    fresh = OidcSignIn(settings, Provider(settings, clock=lambda: later[0]))
+    asked = len(provider.asked)
+    for _ in range(5):
+        with pytest.raises(ProviderUnavailable, match="503"):
+            fresh.begin(BACK, "/")
+    assert len(provider.asked) == asked + 1  # whoever comes a moment later does not wait for the same answer
     with pytest.raises(ProviderUnavailable, match="503"):
         known.finish(Attempt("s", "n", "v", time.time(), "/"), {"state": "s", "code": "c"}, BACK)
+    provider.away, later[0] = False, 3.0
+    assert fresh.begin(BACK, "/")[1].back == "/"
     known.close()
     fresh.close()
+
+
+def test_an_attempt_that_another_version_began_counts_as_none() -> None:
+    attempt = Attempt("s", "n", "v", 1.0, "/")
+    assert Attempt.of_data(attempt.to_data()) == attempt
+    assert Attempt.of_data({"state": "s"}) is None
+    assert Attempt.of_data(None) is None
 
 
 def test_a_provider_that_nobody_answers_for_or_that_has_another_name_is_unavailable(
