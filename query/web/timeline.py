@@ -30,8 +30,9 @@ _STEPS: Mapping[str, timedelta] = {
     "day": timedelta(days=1),
     "week": timedelta(weeks=1),
 }
-#: With fewer months than this, all times are shown by shorter intervals.
-_FEW_MONTHS = 5
+#: With fewer intervals than this, all times are shown by shorter ones.
+_FEW = 4
+_SHORTER: tuple[Interval, ...] = ("day", "hour")
 
 Narrower = Literal["since", "until"]
 
@@ -102,15 +103,17 @@ def timeline(reader: ScopedReader, question: Question) -> Timeline:
         Forbidden: The token does not allow it.
     """
     since, until = _bound(question, "since"), _bound(question, "until")
-    asked = question
-    if since is None:
-        months = reader.histogram(question, "month")
-        if len(months) >= _FEW_MONTHS or not months:
-            return drawn(months, "month", None, until, question)
-        since = months[0].start
-        asked = _from(question, since)
-    interval = _interval(since, until or question.now)
-    return drawn(reader.histogram(asked, interval), interval, since, until, question)
+    if since is not None:
+        fitting = _interval(since, until or question.now)
+        return drawn(reader.histogram(question, fitting), fitting, since, until, question)
+    interval: Interval = "month"
+    buckets = reader.histogram(question, interval)
+    # Nobody said where to begin: where events begin, in shorter and shorter intervals while there are few.
+    for shorter in _SHORTER:
+        if not 0 < len(buckets) < _FEW:
+            break
+        interval, buckets = shorter, reader.histogram(_from(question, buckets[0].start), shorter)
+    return drawn(buckets, interval, None, until, question)
 
 
 def drawn(

@@ -44,6 +44,33 @@ def test_the_last_24_hours_are_shown_and_stated_with_their_zone(signed_in: Signe
     assert rows(page) == 50
 
 
+def test_the_place_under_settings_leads_to_the_journal(signed_in: SignedIn) -> None:
+    page = signed_in(path="/settings/audit-journal")
+    expect(page).to_have_url(re.compile("/journal$"))
+    expect(page.locator(".crumbs")).to_contain_text("Settings")
+
+
+def test_each_tile_is_headed_by_what_was_done_with_date_user_address_and_object(signed_in: SignedIn) -> None:
+    page = signed_in(path=f"/journal?event={ACTIVATE_ID}")
+    tile = page.locator(".tile")
+    expect(tile.get_by_role("heading")).to_contain_text("campaign activate")
+    expect(tile).to_contain_text("Ann Archer activated campaign Winter sale")
+    assert tile.locator("dt").all_inner_texts() == ["Date", "User", "IP address", "Object"]
+    assert tile.locator("dd").nth(2).inner_text() == "203.0.113.7 DE"
+    assert tile.locator("dd").nth(3).inner_text() == "campaign Winter sale"
+
+
+def test_all_times_are_a_choice_and_its_timeline_begins_with_the_first_event(signed_in: SignedIn) -> None:
+    page = signed_in(path="/journal?tenant=globex")
+    day = total(page)
+    page.get_by_label("Period").select_option("all")
+    page.get_by_role("button", name="Apply").click()
+    page.wait_for_url(lambda url: "period=all" in url)
+    assert total(page) == day
+    expect(page.locator(".summary")).to_contain_text("of all times")
+    expect(page.locator(".scale")).to_contain_text("by hour")
+
+
 def test_a_condition_is_picked_added_and_applied(signed_in: SignedIn, served: Served) -> None:
     page = signed_in()
     page.get_by_label("Filter by").select_option("country")
