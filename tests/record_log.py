@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from query.fields import event_fields
 from query.period import micros
+from query.web.static_files import StaticFiles
 from query.web.texts import visible
 from query_log import TOPIC, Log, address
 from schemas.columns import event_columns
@@ -240,6 +241,7 @@ def store_cards(log: Log) -> None:
         "('acme', 'u/1', 'user', 'ann@acme.example', 'Ann Now', 'ann.now@acme.example', 'Sales', "
         "'https://pictures.example/ann.png', 'deactivated', ['editor'], 1)",
         f"('acme', {', '.join([hostile] * 7)}, 'active', [{hostile}], 1)",
+        f"('acme', 'u-picture', 'user', '', 'Pia', '', '', '{StaticFiles().url('icon.svg')}', 'active', [], 1)",
     ]
     connections.command(f"INSERT INTO {log.settings.database}.actors ({columns}) VALUES {', '.join(values)}")
     connections.close()

@@ -37,6 +37,12 @@ def test_the_card_says_who_it_is_now_and_that_it_has_left(visit: Visit) -> None:
     assert page.locator("main img").count() == 0
 
 
+def test_a_picture_on_our_own_host_is_shown(visit: Visit) -> None:
+    picture = visit("/actors/acme/u-picture").get_by_role("img", name="Picture of Pia")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.complete && image.naturalWidth > 0")
+
+
 def test_its_sign_ins_its_events_and_its_codes_are_listed(visit: Visit) -> None:
     page = visit(ANN)
     sign_ins = page.get_by_role("region", name="Last sign-ins and sign-outs").locator("tbody tr")

@@ -110,6 +110,32 @@ def test_a_lost_connection_is_taken_up_where_it_broke(visit: Visit, served: Serv
     assert breaks["left"] == 0
 
 
+def test_it_is_said_when_the_page_is_behind(visit: Visit, served: Served, label: str) -> None:
+    page = visit("/catalogue?q=nothing")
+    message = 'event: position\ndata: {"caught_up": false}\n\n'
+
+    def behind(route: Any) -> None:
+        # A server that has much to send; the connection stays open no longer than this one answer.
+        headers = {"content-type": "text/event-stream"}
+        route.fulfill(status=200, headers=headers, body=f"retry: 60000\n{message}{message}")
+
+    page.route("**/api/v1/tail*", behind)
+    states: list[str] = []
+
+    def noted(text: str) -> None:
+        states.append(text)
+
+    page.expose_function("noted", noted)
+    page.add_init_script(
+        "document.addEventListener('DOMContentLoaded', () => new MutationObserver(() => "
+        "noted(document.querySelector('[data-told]').textContent)).observe("
+        "document.querySelector('[data-told]'), {childList: true}))"
+    )
+    page.goto(f"{served.url}/tail?object_id={label}")
+    wait_for_state(page, "no connection; trying again, nothing is missed")
+    assert states[0] == "behind: events that arrived earlier are still coming"
+
+
 def position(page: Page) -> str:
     return page.locator("[data-live]").get_attribute("data-position") or ""
 
