@@ -124,14 +124,14 @@ def _states(
     query = urlencode(filters, safe=_LEGIBLE)
     api, page = paths
     arguments = ("query", f"--states={kind}", *options, f"--columns=time,{fields}")
-    return Question(text, arguments, f"{api}?{query}&fields=occurred_at,{fields}", f"{page}?{query}", then=then)
+    return Question(text, arguments, f"{api}?{query}&fields=occurred_at,{fields}", page, then=then)
 
 
 def _records(export_id: str) -> Iterator[Question]:
     yield _states(
         "Which exports did the API make, and with which filters? Download one of the log's own again.",
         "export",
-        ("/api/v1/exports", "/data-exports"),
+        ("/api/v1/exports", f"/data-exports?tenant={TENANT}&origin=api"),
         {"tenant": TENANT, "origin": "api"},
         fields="actor_name,export_id,export_kind,export_filters,export_state",
         then=(
@@ -143,7 +143,7 @@ def _records(export_id: str) -> Iterator[Question]:
     yield _states(
         "Which webhook failed? Send it again.",
         "webhook",
-        ("/api/v1/webhooks", "/webhooks"),
+        ("/api/v1/webhooks", f"/webhooks?tenant={TENANT}&status=error"),
         {"tenant": TENANT, "webhook_status": "error"},
         fields="hook_sendout_id,hook_url,hook_attempt,hook_error",
         then=(
@@ -156,7 +156,7 @@ def _records(export_id: str) -> Iterator[Question]:
         "How did the last run of campaign 1 end?",
         ("query", "--kind=run_log", "--run-object=1", "--limit=2", "--columns=time,severity,message,run_value"),
         _RUN_LOG,
-        f"/runs?{urlencode({'run_object_type': 'campaign', 'run_object': '1'})}",
+        "/runs?object_type=campaign&object_id=1",
         json.dumps({"token": "$TOKEN", "id": 1, "limit": 2}),
     )
 

@@ -11,7 +11,7 @@ from infrastructure.demo import AUDITSTREAM, Demo
 from infrastructure.ports import wait_until
 from infrastructure.processes import Processes
 
-_START_S = 180.0
+_START_S, _STOP_S = 180.0, 120.0
 
 
 @pytest.fixture(scope="session")
@@ -25,5 +25,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         wait_until(lambda: file.exists() or not process.running, timeout_s=_START_S, what="the demo to be ready")
         assert file.exists(), process.log_text()
         yield Demo(json.loads(file.read_text(encoding="utf-8")), file, directory / "cache")
+        assert process.terminate(_STOP_S) == 0, process.log_text()
     finally:
         processes.close()

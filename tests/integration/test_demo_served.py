@@ -153,7 +153,7 @@ def test_the_page_answers_the_questions_at_the_addresses_that_the_demo_prints(de
         for part, texts in shown.items():
             (address,) = (page for page in asked if part in page)
             # Whether another test has sent the failed webhook again does not matter here.
-            answer = visitor.get(address.replace("&webhook_status=error", ""))
+            answer = visitor.get(address.replace("&status=error", ""))
             assert answer.status_code == 200, address
             assert [text for text in texts if text not in answer.text] == [], address
 
