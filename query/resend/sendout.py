@@ -13,8 +13,8 @@ from query.fields import Row
 from query.question import Question
 from query.resend.errors import SendoutAmbiguous, SendoutUnknown
 
-#: Tenants named at most when an id is not unique.
-_SHOWN_TENANTS = 10
+#: States that are looked at; no service tries that often.
+MOST_STATES = 500
 FIELDS = (
     "tenant_id",
     "project_id",
@@ -31,13 +31,13 @@ FIELDS = (
 )
 
 
-class States(Protocol):
-    """What reads latest states: ``ScopedReader`` for callers of the API, ``Reader`` for the command line."""
+class Pages(Protocol):
+    """What reads pages of events: ``ScopedReader`` for callers of the API, ``Reader`` for the command line."""
 
-    def latest_states(
-        self, kind: str, question: Question, *, limit: int = ..., cursor: str | None = ..., fields: Sequence[str] = ...
+    def page(
+        self, question: Question, *, limit: int = ..., cursor: str | None = ..., fields: Sequence[str] = ...
     ) -> Page:
-        """Read one page of latest states."""
+        """Read one page of events."""
         ...
 
 
@@ -92,11 +92,11 @@ class Sendout:
         )
 
 
-def find_sendout(states: States, sendout_id: str, *, tenant: str = "") -> Sendout:
+def find_sendout(reader: Pages, sendout_id: str, *, tenant: str = "") -> Sendout:
     """Return the latest state of a sendout.
 
     Args:
-        states: Where to read, within the scope of whoever asks.
+        reader: Where to read, within the scope of whoever asks.
         sendout_id: Its id.
         tenant: Whose it is; needed only when several tenants have a sendout of this id.
 
@@ -105,10 +105,12 @@ def find_sendout(states: States, sendout_id: str, *, tenant: str = "") -> Sendou
         SendoutAmbiguous: Several tenants have one.
         QueryError: The database could not answer.
     """
-    wanted = [Term("webhook", sendout_id), *([Term("tenant", tenant)] if tenant else [])]
-    rows = states.latest_states("webhook", Question(conjunction(*wanted)), limit=_SHOWN_TENANTS, fields=FIELDS).rows
-    if not rows:
+    wanted = [Term("kind", "webhook"), Term("webhook", sendout_id), *([Term("tenant", tenant)] if tenant else [])]
+    # The states of one id are few, and found by its index; the latest of all ids would have to be chosen first.
+    rows = reader.page(Question(conjunction(*wanted)), limit=MOST_STATES, fields=FIELDS).rows
+    tenants = tuple(sorted({str(row["tenant_id"]) for row in rows}))
+    if not tenants:
         raise SendoutUnknown(sendout_id)
-    if len(rows) > 1:
-        raise SendoutAmbiguous(sendout_id, tuple(sorted(str(row["tenant_id"]) for row in rows)))
-    return Sendout.of(rows[0])
+    if len(tenants) > 1:
+        raise SendoutAmbiguous(sendout_id, tenants)
+    return Sendout.of(max(rows, key=lambda row: (row["hook_attempt"], row["ingested_at"])))

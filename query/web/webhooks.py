@@ -176,7 +176,13 @@ def _read(reader: ScopedReader, one: Any) -> Known | None:  # noqa: ANN401 - an 
 
 def _later(reader: ScopedReader, latest: Row) -> Sequence[Row]:
     again = conjunction(Term("tenant", latest["tenant_id"]), Term("webhook_resend_of", latest["hook_sendout_id"]))
-    return reader.latest_states("webhook", Question(again), limit=_MOST_SHOWN, fields=_FIELDS).rows
+    rows = reader.page(Question(again), limit=states.MOST_STATES, fields=_FIELDS).rows
+    found: dict[str, Row] = {}
+    # A service may also go on under the same id; then its next attempt is one of the attempts.
+    rows = [row for row in rows if row["hook_sendout_id"] != latest["hook_sendout_id"]]
+    for row in sorted(rows, key=lambda r: (r["hook_attempt"], r["ingested_at"])):
+        found[row["hook_sendout_id"]] = row
+    return sorted(found.values(), key=lambda r: r["occurred_at"], reverse=True)[:_MOST_SHOWN]
 
 
 def _requests(reader: ScopedReader, latest: Row) -> Sequence[Row]:

@@ -12,7 +12,9 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Page, expect
 
+from api_log import ALL
 from infrastructure.browser import Served, Serving, Watch
+from infrastructure.browser_sessions import BrowserSessions
 from infrastructure.clickhouse import drop_database, fresh_database
 from query.access import Scope
 from query.period import micros
@@ -79,6 +81,16 @@ def task_log(clickhouse_served: ClickHouseSettings) -> Iterator[Log]:
 @pytest.fixture(scope="module")
 def served(task_log: Log, page_serving: Serving) -> Served:
     return page_serving.open(task_log)
+
+
+@pytest.fixture(scope="module")
+def sessions() -> BrowserSessions:
+    return BrowserSessions()
+
+
+@pytest.fixture
+def signed_in(page: Page, served: Served, sessions: BrowserSessions) -> SignedIn:
+    return lambda role, scope=ALL, path="/": sessions.sign_in(page, served, role, scope, path)
 
 
 def listed(page: Page) -> list[list[str]]:

@@ -11,7 +11,9 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Page, expect
 
+from api_log import ALL
 from infrastructure.browser import Served, Serving, Watch
+from infrastructure.browser_sessions import BrowserSessions
 from infrastructure.clickhouse import drop_database, fresh_database
 from query.access import Scope
 from query.http import ReadService, Resends
@@ -60,6 +62,9 @@ def hook_log(clickhouse_served: ClickHouseSettings) -> Iterator[Log]:
         log.store([attempt("w-fail", 3), attempt("w-sent", 1, "sent", hook_http_status=200, hook_error="")])
         log.store([attempt("w-odd", 1, "retry", **ODD)])
         log.store([attempt("w/shared", 1), attempt("w/shared", 1, tenant_id="globex")])
+        told = attempt("w-body", 1, "sent", details=[("header.Content-Type", "application/json")], duration_ms=250)
+        sent = {"api_request_body": '{"order": 7}', "api_response_body": "thanks", "api_query_params": ""}
+        store_with_bodies(log, told, sent, partition=8)
         hostile = {k: v for k, v in hostile_event().items() if k not in ("request_id",)}
         own = {"record_kind": "webhook", "tenant_id": "acme", "hook_status": "error", "request_id": HOSTILE}
         store_with_bodies(
@@ -82,6 +87,16 @@ def served(hook_log: Log, page_serving: Serving, service: EmittingService) -> It
     yield page_serving.open(hook_log, parts=parts)
     endpoint.close()
     connections.close()
+
+
+@pytest.fixture(scope="module")
+def sessions() -> BrowserSessions:
+    return BrowserSessions()
+
+
+@pytest.fixture
+def signed_in(page: Page, served: Served, sessions: BrowserSessions) -> SignedIn:
+    return lambda role, scope=ALL, path="/": sessions.sign_in(page, served, role, scope, path)
 
 
 @pytest.fixture
@@ -167,7 +182,7 @@ def test_a_wrong_filter_is_told_with_what_was_expected(signed_in: SignedIn, watc
     expect(page.locator("main")).to_contain_text("yesterdayish")
 
 
-def test_a_sendout_shows_its_attempts_what_was_sent_and_where_it_stands(signed_in: SignedIn) -> None:
+def test_a_sendout_shows_its_attempts_what_was_sent_and_where_it_stands(signed_in: SignedIn, served: Served) -> None:
     page = signed_in("auditor", path="/webhooks/w-fail?tenant=acme")
     attempts = table(page, "Attempts")
     assert [row[0] for row in attempts] == ["1", "2", "3"]
@@ -176,10 +191,16 @@ def test_a_sendout_shows_its_attempts_what_was_sent_and_where_it_stands(signed_i
     main = page.locator("main").inner_text()
     for text in ("order-7", "shop", "HTTP 503 no answer", "3 of 3", "The service recorded none"):
         assert text in main
+    page.goto(f"{served.url}/webhooks/w-body?tenant=acme")
+    expect(page.get_by_role("region", name="Payload")).to_have_text('{\n  "order": 7\n}')
+    expect(page.get_by_role("region", name="Answer of the receiver")).to_have_text("thanks")
+    main = page.locator("main").inner_text()
+    for text in ("header.Content-Type", "application/json", "250 ms"):
+        assert text in main
 
 
 def test_the_failed_one_is_sent_again_from_the_list_in_a_few_clicks(
-    signed_in: SignedIn, failed: str, service: EmittingService, hook_log: Log
+    signed_in: SignedIn, failed: str, service: EmittingService, hook_log: Log, served: Served
 ) -> None:
     page = signed_in("operator", Scope(("acme",)), "/webhooks")
     page.get_by_role("link", name="Only those that failed").click()
@@ -198,6 +219,11 @@ def test_the_failed_one_is_sent_again_from_the_list_in_a_few_clicks(
     assert [row[0] for row in table(page, "Sent again as")] == [f"{failed}-again"]
     page.get_by_role("link", name=f"{failed}-again").click()
     expect(page.get_by_text(f"Repeats {failed}")).to_be_visible()
+    hook_log.store([attempt(failed, 4, "sent", hook_resend_of=failed)])  # under the same id, as some services do
+    page.goto(f"{served.url}/webhooks/{failed}?tenant=acme")
+    assert [row[0] for row in table(page, "Attempts")] == ["3", "4"]
+    assert [row[0] for row in table(page, "Sent again as")] == [f"{failed}-again"]
+    expect(page.get_by_text("Repeats")).to_have_count(0)
 
 
 def test_going_back_and_pressing_again_asks_once(signed_in: SignedIn, failed: str, service: EmittingService) -> None:
@@ -309,6 +335,9 @@ def test_a_role_without_bodies_sees_that_they_are_hidden(signed_in: SignedIn) ->
     hostile = quote(HOSTILE, safe="")
     page = signed_in("own_events", Scope(("acme",), actor_id=HOSTILE), f"/webhooks/{hostile}?tenant=acme")
     expect(page.get_by_text("Hidden: your role does not show bodies.").first).to_be_visible()
+    page = signed_in("exporter", Scope(("acme",)), "/webhooks/w-body?tenant=acme")
+    expect(page.get_by_text("Hidden: your role does not show bodies.").first).to_be_visible()
+    assert "thanks" not in page.content()
 
 
 @pytest.mark.parametrize("path", ["/webhooks", "/webhooks/w-fail?tenant=acme"])
