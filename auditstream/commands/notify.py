@@ -34,7 +34,7 @@ from query.question import UTC_ZONE
 from schemas.catalogue import Catalogue
 from schemas.errors import CatalogueError
 from sinks.connection import Connections
-from sinks.errors import SinkError
+from sinks.errors import SinkError, SinkMisconfigured
 
 if TYPE_CHECKING:
     from auditstream.notify.service import NotifierService
@@ -245,6 +245,10 @@ def _serve(settings: Settings, rules: Rules) -> None:
             _stop_on_signals(service)
             service.run()
         code = 0
+    except SinkMisconfigured as error:
+        log.error("notifier_refused", reason=str(error))
+        click.echo(str(error), err=True)
+        code = 2
     except RUNNING_ERRORS as error:
         log.error("notifier_failed", reason=str(error), kind=type(error).__name__)
         click.echo(f"auditstream notify stopped: {error}", err=True)

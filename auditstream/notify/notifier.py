@@ -90,6 +90,10 @@ class Notifier:
         """Whether a stop was asked for."""
         return self._stop.is_set()
 
+    def wait(self, seconds: float) -> None:
+        """Wait, shorter when a stop is asked for."""
+        self._stop.wait(seconds)
+
     def gone(self, partitions: Collection[int]) -> None:
         """Let go of partitions: finish what is under way, leave the rest to the next owner."""
         if not self._leaving and not self._sender.drain(_HAND_OVER_S):

@@ -18,6 +18,7 @@ from auditstream.notify.rules import Rules
 from auditstream.notify.sender import Sender
 from auditstream.settings import Settings
 from consumers.actor_feed import ActorFeed
+from consumers.backoff import Backoff
 from consumers.decode import prepare
 from consumers.enrich import ActorDirectory
 from consumers.errors import ConsumerError
@@ -36,7 +37,7 @@ from schemas.registry import Registry, open_registry
 from schemas.settings import KafkaSettings
 from sinks import open_sink
 from sinks.connection import Connections
-from sinks.errors import SinkError
+from sinks.errors import SinkError, SinkUnavailable
 from sinks.sink import Sink
 
 #: What ends a notifier; none of it is mended by waiting.
@@ -79,13 +80,13 @@ class NotifierService:
             settings: All settings.
             rules: The rules.
             registry: Where writer schemas come from; closed by the caller.
-            sink: A sink that the actor directory may ask for; nothing is written to it. Closed by the caller.
+            sink: Checks the database; nothing is written to it. Closed by the caller.
 
         Raises:
             CatalogueError: A catalogue file is wrong.
             RetentionInvalid: The retention settings contradict themselves.
         """
-        self._settings, policy = settings, settings.notify
+        self._settings, self._sink, policy = settings, sink, settings.notify
         self._kafka = named(settings.kafka)
         catalogue = Catalogue.load(settings.catalogue.files, retention_classes=settings.retention.classes)
         self.metrics, self.progress = Metrics(__version__), Progress(settings.worker.progress_timeout_s)
@@ -160,7 +161,12 @@ class NotifierService:
         self._connections.close()
 
     def run(self) -> None:
-        """Wait for the actor directory, then work until ``notifier.stop`` is called; see ``Notifier.run``."""
+        """Wait for database and actor directory, then work until ``notifier.stop`` is called; see ``Notifier.run``.
+
+        Raises:
+            SinkMisconfigured: The database is not migrated, or does not fit.
+        """
+        self._check()
         if self._feed is not None:
             self._feed.wait_loaded(self._settings.enrich.actors_load_s, lambda: self.notifier.stopping)
         policy = self._settings.notify
@@ -174,6 +180,17 @@ class NotifierService:
         )
         log.info("notifier_started", topic=self._settings.kafka.events_topic, group=policy.group_id)
         self.notifier.run(subscription)
+
+    def _check(self) -> None:
+        backoff = Backoff()
+        while not self.notifier.stopping:
+            try:
+                self._sink.check()
+            except SinkUnavailable as error:
+                log.warning("waiting", stage="check", reason=error.reason, detail=str(error))
+                self.notifier.wait(backoff.next_s(error.retry_after_s))
+                continue
+            return
 
 
 def named(kafka: KafkaSettings) -> KafkaSettings:

@@ -31,7 +31,9 @@ from infrastructure.running import PATIENCE_S, Warehouse
 from schemas.columns import avro_schema
 from schemas.registry import value_subject
 from schemas.wire import EventCodec
+from sinks.errors import SinkMisconfigured
 from sinks.opening import open_sink
+from sinks.settings import ClickHouseSettings
 
 pytest_plugins = ["infrastructure.running_fixtures"]
 
@@ -361,6 +363,16 @@ def test_an_outage_of_the_database_is_waited_out(
     notifiers.close()
     warehouse.close()
     assert hook.titles == ["event 0", "event 1", "event 2"]
+
+
+def test_a_database_that_was_not_migrated_is_refused_with_what_to_run(
+    bench: Bench, clickhouse_settings: ClickHouseSettings, tmp_path: Path
+) -> None:
+    notifiers = Notifiers(bench, Warehouse(clickhouse_settings), tmp_path)
+    running = notifiers.start(notifiers.rules(DELETED, hook="json://127.0.0.1:9/"))
+    with pytest.raises(SinkMisconfigured, match="auditstream migrate"):
+        running.wait(lambda: False, "the refusal")
+    notifiers.warehouse.close()
 
 
 @pytest.fixture
