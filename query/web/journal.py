@@ -19,7 +19,7 @@ from query.expression import conjunction
 from query.fields import READ_FIELDS
 from query.http.asking import question_of_url
 from query.http.parameters import Values
-from query.http.problems import Problem, invalid
+from query.http.problems import Problem, invalid, problem_of
 from query.question import Question
 from query.totals import Total
 from query.web.choices import FACET_FILTERS
@@ -69,8 +69,9 @@ def journal(preset: Preset) -> Handler:
         try:
             question = asked(visit, narrowing)
             page = await visit.read(lambda reader: _page(reader, visit, preset, question))
-        except Problem as problem:
-            return _shown(visit, narrowing, Page([], None), Figures(), problem)
+        except (Problem, QueryTooExpensive) as error:
+            # Shown above the form, which is where it can be put right.
+            return _shown(visit, narrowing, Page([], None), Figures(), problem_of(error))
         figures = await _figures(visit, preset, question)
         visit.record(question, rows=len(page.rows))
         return _shown(visit, narrowing, page, figures)

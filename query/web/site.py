@@ -191,13 +191,24 @@ def _problem_page(guest: Guest, problem: Problem) -> Response:
 
 
 def _nowhere(frame: Frame) -> _Respond:
+    missing = _responder(frame, PageRoute("/{path:path}", _missing, name="nowhere", right=None))
+
     async def answered(request: Request) -> Response:
         if request.url.path.startswith(_OTHERS):
             raise HTTPException(404)
-        problem = Problem("not-found", f"there is no page at {request.url.path}")
-        return _secured(_problem_page(Guest(frame, request, ""), problem))
+        if frame.sessions.of_cookie(request.cookies.get(SESSION_COOKIE, "")):
+            return _secured(await missing(request))
+        return _secured(_problem_page(Guest(frame, request, ""), _no_page(request)))
 
     return answered
+
+
+async def _missing(visit: Visit) -> Response:
+    raise _no_page(visit.request)
+
+
+def _no_page(request: Request) -> Problem:
+    return Problem("not-found", f"there is no page at {request.url.path}")
 
 
 def _secured(response: Response) -> Response:

@@ -101,6 +101,15 @@ def test_a_text_that_is_not_understood_is_marked_where_it_is_wrong(signed_in: Si
     expect(page.get_by_label("Or as text")).to_have_value("outcome:failure acton:login")
 
 
+def test_a_cursor_that_does_not_fit_leads_back_to_the_first_page(signed_in: SignedIn, watch: Watch) -> None:
+    watch.expected.append("400")
+    page = signed_in(path="/journal?kind=auth&cursor=damaged")
+    expect(page.get_by_role("alert")).to_contain_text("cursor")
+    page.get_by_role("link", name="First page").click()
+    page.wait_for_url(lambda url: "cursor" not in url)
+    assert total(page) == 5
+
+
 def test_pages_go_to_the_end_without_gap_or_repetition(signed_in: SignedIn, served: Served) -> None:
     page = signed_in(path="/journal?view=table")
     seen = [*links(page)]

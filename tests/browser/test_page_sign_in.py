@@ -121,11 +121,15 @@ def test_every_answer_forbids_what_a_page_of_ours_never_does(served: Served) -> 
     assert "immutable" in httpx.get(served.url + style).headers["cache-control"]
 
 
-def test_what_goes_wrong_is_told_by_a_page_with_the_request_id(signed_in: Callable[..., Page], watch: Watch) -> None:
+def test_what_goes_wrong_is_told_by_a_page_with_the_request_id(
+    signed_in: Callable[..., Page], served: Served, watch: Watch
+) -> None:
     watch.expected += ["404", "403"]
     page = signed_in(path="/nowhere/at/all")
     expect(page.get_by_role("alert")).to_contain_text("there is no page at /nowhere/at/all")
     expect(page.get_by_role("alert")).to_contain_text("Request")
+    expect(page.get_by_role("navigation", name="Pages")).to_be_visible()
+    assert httpx.get(f"{served.url}/api/nowhere").json()["status"] == 404
     page = signed_in("auditor", path="/dead-letters")
     expect(page.get_by_role("alert")).to_contain_text("the right 'ledger' is needed")
     expect(page.get_by_role("navigation", name="Pages")).not_to_contain_text("Dead letters")
