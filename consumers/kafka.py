@@ -248,22 +248,6 @@ class GroupConsumer:
         }
         self._answers.append(Answer({p.partition: (p.offset, p.metadata or "") for p in parts}, refused))
 
-    def commit_now(self, offsets: Offsets, timeout_s: float = 10.0) -> None:
-        """Commit, and wait for the answer.
-
-        Raises:
-            OwnershipLost: The group has moved on.
-            BrokerUnavailable: No answer within ``timeout_s``, which tells nothing, or a refusal.
-            MustStop: This member was fenced for good.
-        """
-        # librdkafka's own wait has no limit; a thread that is left behind ends when the broker is back.
-        sent = _Waited(lambda: self._consumer.commit(offsets=self._places(offsets), asynchronous=False))
-        if not sent.ended(timeout_s):
-            raise BrokerUnavailable("_TIMED_OUT", f"committing the start of {self.topic}")
-        for part in self._call(sent.result):
-            if part.error is not None:
-                raise self._translate(part.error)
-
     def _places(self, offsets: Offsets) -> list[TopicPartition]:
         return [TopicPartition(self.topic, p, offset, metadata=text) for p, (offset, text) in offsets.items()]
 
@@ -313,11 +297,21 @@ class GroupConsumer:
         After ``timeout_s`` the client is left as it is: librdkafka waits for commits under way as long as their
         coordinator is away, and the group forgets this member after the session time-out anyway.
         """
-        left = _Waited(self._consumer.close)
-        if left.ended(timeout_s):
-            left.result()
-        else:
+        errors: list[Exception] = []
+
+        def leave() -> None:
+            try:
+                self._consumer.close()
+            except Exception as error:  # raised below, on the thread that waits
+                errors.append(error)
+
+        thread = threading.Thread(target=leave, name="leave", daemon=True)
+        thread.start()
+        thread.join(timeout_s)
+        if thread.is_alive():
             log.warning("left_without_answer", waited_s=timeout_s)
+        for error in errors:
+            raise error
 
     def _call(self, function: Callable[..., Any], *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - librdkafka's answers
         try:
@@ -333,34 +327,6 @@ class GroupConsumer:
         if error.fatal():
             return MustStop(f"Kafka's client gave up: {error.str()}")
         return OwnershipLost(name) if name in _FENCED else BrokerUnavailable(name, error.str())
-
-
-class _Waited:
-    """A call of librdkafka that may wait without limit, on a thread that may be left behind."""
-
-    def __init__(self, call: Callable[[], Any]) -> None:
-        self._call = call
-        self._value: Any = None
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="kafka-call", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._value = self._call()
-        except BaseException as error:  # raised by result, on the thread that waits
-            self._error = error
-
-    def ended(self, timeout_s: float) -> bool:
-        """Wait for its end; False when it goes on."""
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
-
-    def result(self) -> Any:  # noqa: ANN401 - librdkafka's answers
-        """Return what it returned, or raise what it raised."""
-        if self._error is not None:
-            raise self._error
-        return self._value
 
 
 class ClientLog:

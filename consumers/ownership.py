@@ -79,7 +79,7 @@ class Ownership:
         log.info("partition_new", partition=partition, offset=start, start_at=self._policy.start_at)
         if start != low:
             # Committed at once: a restart must not take a later end for its start.
-            self._kafka.commit_now({partition: (start, "")})
+            self._kafka.send_commit({partition: (start, "")})
         return start
 
     def settle(self, settled: Settled) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -108,9 +109,17 @@ class Bench:
     def committed(self, partition: int = 0) -> tuple[int, str]:
         """Return the group's committed offset of a partition, -1 without one, and its metadata."""
         asked = [ConsumerGroupTopicPartitions(self.group, [TopicPartition(self.topic, partition)])]
-        answer = self._admin.list_consumer_group_offsets(asked, request_timeout=PATIENCE_S)[self.group].result()
-        found = answer.topic_partitions[0]
-        return (found.offset if found.offset >= 0 else -1), found.metadata or ""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                answer = self._admin.list_consumer_group_offsets(asked, request_timeout=PATIENCE_S)[self.group].result()
+            except KafkaException as error:  # a broker that has just started is still loading its groups
+                if error.args[0].code() != KafkaError.COORDINATOR_LOAD_IN_PROGRESS or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+                continue
+            found = answer.topic_partitions[0]
+            return (found.offset if found.offset >= 0 else -1), found.metadata or ""
 
     def commit(self, offset: int, metadata: str = "", partition: int = 0) -> None:
         """Commit an offset for the group, which must have no members."""
