@@ -184,10 +184,10 @@ def _schemas(settings: HttpSettings) -> Iterator[tuple[str, Json]]:
     yield "TokenRequest", token_request_schema()
     yield "Search", _search(settings)
     yield from export_schemas.schemas(_search(settings))
+    yield from saved_schemas.schemas(_search(settings))
     yield "Expression", {"oneOf": [{"type": "string"}, {"type": "object", "minProperties": 1, "maxProperties": 1}]}
     yield "Problem", _problem()
     yield from resend_document.schemas()
-    yield from saved_schemas.schemas(_search(settings))
     yield "RunLogRequest", _run_log_request()
     yield "RunLog", _run_log_answer()
 

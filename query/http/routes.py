@@ -116,7 +116,6 @@ EXPORTS = (
     ),
 )
 
-ENDPOINTS = (
 _SEARCH = _path("search_id", "UUID of the search.")
 
 
@@ -158,10 +157,11 @@ SEARCHES = (
     _search_endpoint("DELETE", "delete_search", "Delete a saved search.", saved.delete),
 )
 
+ENDPOINTS = (
     *EXPORTS,
     *TOKENS,
-    Endpoint(
     *SEARCHES,
+    Endpoint(
         "GET",
         "/api/v1/events",
         "list_events",
