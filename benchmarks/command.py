@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -15,6 +16,8 @@ from benchmarks import machine, report, run
 from benchmarks.ground import Ground
 from benchmarks.plan import BATCH_ROWS, FULL, PARTITIONS, SHORT, TRIAL
 from benchmarks.profiling import run_staged, table
+from benchmarks.subjects import reads
+from sinks.settings import ClickHouseSettings
 
 _PLANS = {"short": SHORT, "full": FULL, "trial": TRIAL}
 #: What a test of ours reads from the environment; everything else named AUDITSTREAM_ would change what is measured.
@@ -31,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     profile = commands.add_parser("profile", help="where the worker's time goes, by stage and by function")
     profile.add_argument("--batches", type=int, default=2, help=f"full batches of each of {PARTITIONS} partitions")
     profile.add_argument("--batch-rows", type=int, default=BATCH_ROWS, help="rows of a batch")
+    query = commands.add_parser("query", help="the named reads on a store of a size, without Kafka; printed")
+    query.add_argument("--rows", type=int, default=SHORT.query_rows, help="rows of the store; 50 million: 50400000")
+    query.add_argument("--directory", type=Path, help="where the store is made, and stays; a temporary one by default")
     render = commands.add_parser("render", help="write README's table and the plot from the results")
     render.add_argument("--results", default="latest", help="name of the results")
     given = parser.parse_args(arguments)
@@ -40,7 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.command == "render":
         report.write(run.read(given.results))
         return 0
+    if given.command == "query" and given.directory:
+        return _query(given.directory, given.rows)
     with tempfile.TemporaryDirectory(prefix="auditstream-benchmarks-") as directory:
+        if given.command == "query":
+            return _query(Path(directory), given.rows)
         if given.command == "profile":
             return _profile(Path(directory), given.batches, given.batch_rows)
         return _run(Path(directory), given.plan, given.only)
@@ -54,6 +64,13 @@ def _run(directory: Path, plan_name: str, only: list[str] | None) -> int:
         path = run.write(results, plan.name)
         report.write(results)
         _tell(f"wrote {path} and the table of README.md")
+    return 0
+
+
+def _query(directory: Path, rows: int) -> int:
+    settings = ClickHouseSettings(interface="chdb", path=directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    print(json.dumps(reads.measure(settings, reads.filled(settings, rows, _tell), _tell), indent=2))
     return 0
 
 

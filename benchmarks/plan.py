@@ -29,6 +29,7 @@ class Plan:
         latency_partitions: Partitions of each latency run.
         submits: Events that a producer submits.
         starts: Starts of a worker that are timed.
+        query_rows: Rows of the store that the named reads are asked of.
         rivals: Whether other tools run beside ours.
     """
 
@@ -46,6 +47,7 @@ class Plan:
     latency_partitions: tuple[int, ...]
     submits: int
     starts: int
+    query_rows: int
     rivals: bool
 
 
@@ -64,6 +66,7 @@ SHORT = Plan(
     latency_partitions=(12,),
     submits=30_000,
     starts=2,
+    query_rows=2_400_000,
     rivals=False,
 )
 FULL = Plan(
@@ -81,6 +84,7 @@ FULL = Plan(
     latency_partitions=(12, 100),
     submits=200_000,
     starts=5,
+    query_rows=50_400_000,
     rivals=True,
 )
 #: For the benchmarks' own tests and for trying a change to them: every measurement once, too short to be believed.
@@ -99,5 +103,6 @@ TRIAL = Plan(
     latency_partitions=(12,),
     submits=3_000,
     starts=1,
+    query_rows=120_000,
     rivals=False,
 )

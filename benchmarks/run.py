@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import latency, machine, memory, rivals, served, startup, submitting
+from benchmarks import latency, machine, memory, reading, rivals, served, startup, submitting
 from benchmarks.ground import Ground
 from benchmarks.plan import BATCH_ROWS, PARTITIONS, Plan
 from benchmarks.profiling import run_staged
@@ -28,6 +28,8 @@ MEASUREMENTS: Mapping[str, Measure] = {
     "startup": startup.measure,
     "submitting": submitting.measure,
     "stages": lambda ground, plan: run_staged(ground, 1, batch_rows=min(BATCH_ROWS, plan.race_events // PARTITIONS))[0],
+    "query": reading.measure,
+    "stored": reading.measure_size,
     "rivals": rivals.measure,
 }
 
@@ -94,10 +96,31 @@ def headline(found: Results) -> dict[str, Any]:
         figures["parts_created_per_s"] = few["parts_created_per_s"]
     if startups := found.get("startup"):
         figures["startup_s"] = startups["fastest_s"]
+    if reads := found.get("query"):
+        figures |= _of_reads(reads)
+    if stored := found.get("stored"):
+        figures["stored_vs_avro_zstd3"] = stored["compared_with_avro_zstd3"]
     if submits := found.get("submitting"):
         figures |= {f"submit_{key}": submits[key] for key in ("events_per_cpu_s",)}
         figures |= {key: submits[key] for key in ("submit_p50_us", "submit_p99_us")}
     return figures
+
+
+#: Named reads that are the first page of one filter.
+SINGLE_FILTERS = ("by_actor", "by_object", "by_ip", "by_network", "by_action", "free_text", "event_id", "request_id")
+
+
+def _of_reads(reads: Results) -> dict[str, Any]:
+    singles = [reads[name] for name in SINGLE_FILTERS]
+    gains = [read["plain_rows_read"] / max(1, read["rows_read"]) for read in singles]
+    return {
+        "query_store_rows": reads["newest_page"]["store_rows"],
+        "query_first_page_ms": max(read["ms"] for read in singles),
+        "query_fewer_rows_than_plain": round(min(gains), 1),
+        "query_count_ms": max(read["ms"] for name, read in reads.items() if name.startswith("count_by_")),
+        "query_deep_page_ms": reads["deep_page"]["ms"],
+        "query_export_ms": reads["export_20000"]["ms"],
+    }
 
 
 def write(results: Results, name: str) -> Path:
