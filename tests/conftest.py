@@ -31,6 +31,12 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests in the browser last: Playwright keeps an event loop running in this thread until the end."""
+    items.sort(key=lambda item: item.path.parent.name == "browser")
+
+
 def _interrupt(number: int, frame: object) -> None:
     del frame
     # As on Ctrl-C: pytest runs the ends of all fixtures, and these stop their processes.
