@@ -34,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     profile = commands.add_parser("profile", help="where the worker's time goes, by stage and by function")
     profile.add_argument("--batches", type=int, default=2, help=f"full batches of each of {PARTITIONS} partitions")
     profile.add_argument("--batch-rows", type=int, default=BATCH_ROWS, help="rows of a batch")
+    for command in (one, profile):
+        command.add_argument("--data", type=Path, help="existing directory for data; in memory by default")
     query = commands.add_parser("query", help="the named reads on a store of a size, without Kafka; printed")
     query.add_argument("--rows", type=int, default=SHORT.query_rows, help="rows of the store; 50 million: 50400000")
     query.add_argument("--directory", type=Path, help="where the store is made, and stays; a temporary one by default")
@@ -48,9 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if given.command == "query" and given.directory:
         return _query(given.directory, given.rows)
-    with tempfile.TemporaryDirectory(prefix="auditstream-benchmarks-") as directory:
-        if given.command == "query":
+    if given.command == "query":
+        with tempfile.TemporaryDirectory(prefix="auditstream-benchmarks-") as directory:
             return _query(Path(directory), given.rows)
+    with tempfile.TemporaryDirectory(prefix="auditstream-benchmarks-", dir=given.data or machine.memory()) as directory:
         if given.command == "profile":
             return _profile(Path(directory), given.batches, given.batch_rows)
         return _run(Path(directory), given.plan, given.only)

@@ -57,7 +57,7 @@ def measure(directory: Path, plan: Plan, names: list[str], told: Callable[[str],
         events = {"mean_bytes": round(ground.corpus.mean_bytes), "distinct": plan.distinct_events}
     return {
         **headline(found),
-        "machine": machine.describe(),
+        "machine": {**machine.describe(), "data_on": machine.file_system(directory)},
         "versions": machine.versions(),
         "plan": plan.name,
         "events": events,

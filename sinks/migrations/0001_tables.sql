@@ -237,6 +237,7 @@ TTL if(retention_days = 0,
            4294967295000) / 1000, 'UTC'))
 SETTINGS
     min_bytes_for_wide_part = 268435456,
+    merge_selector_base = 10,
     merge_with_ttl_timeout = 3600,
     non_replicated_deduplication_window = 100000;
 
@@ -267,6 +268,7 @@ ORDER BY (tenant_id, occurred_at, event_id)
 TTL toDateTime(least(greatest(toUnixTimestamp64Milli(expires_at), 1000), 4294967295000) / 1000, 'UTC')
 SETTINGS
     ttl_only_drop_parts = 1,
+    merge_selector_base = 10,
     merge_with_ttl_timeout = 3600,
     non_replicated_deduplication_window = 100000;
 
@@ -301,6 +303,7 @@ ORDER BY (kafka_topic_id, kafka_partition, kafka_offset)
 TTL toDateTime(least(greatest(toUnixTimestamp64Milli(expires_at), 1000), 4294967295000) / 1000, 'UTC')
 SETTINGS
     ttl_only_drop_parts = 1,
+    merge_selector_base = 10,
     merge_with_ttl_timeout = 3600,
     non_replicated_deduplication_window = 100000;
 
