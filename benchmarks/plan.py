@@ -30,6 +30,7 @@ class Plan:
         submits: Events that a producer submits.
         starts: Starts of a worker that are timed.
         query_rows: Rows of the store that the named reads are asked of.
+        stages: Whether the worker's stages are told apart.
         rivals: Whether other tools run beside ours.
     """
 
@@ -48,13 +49,14 @@ class Plan:
     submits: int
     starts: int
     query_rows: int
+    stages: bool
     rivals: bool
 
 
 SHORT = Plan(
     name="latest",
     distinct_events=100_000,
-    rounds=3,
+    rounds=2,
     race_events=2 * PARTITIONS * BATCH_ROWS,
     plain_events=BATCH_ROWS,
     served_events=2 * PARTITIONS * BATCH_ROWS,
@@ -66,7 +68,8 @@ SHORT = Plan(
     latency_partitions=(12,),
     submits=30_000,
     starts=2,
-    query_rows=2_400_000,
+    query_rows=1_200_000,
+    stages=False,
     rivals=False,
 )
 FULL = Plan(
@@ -85,6 +88,7 @@ FULL = Plan(
     submits=200_000,
     starts=5,
     query_rows=50_400_000,
+    stages=True,
     rivals=True,
 )
 #: For the benchmarks' own tests and for trying a change to them: every measurement once, too short to be believed.
@@ -104,5 +108,6 @@ TRIAL = Plan(
     submits=3_000,
     starts=1,
     query_rows=120_000,
+    stages=True,
     rivals=False,
 )

@@ -39,8 +39,6 @@ class Race:
         for _ in range(self._plan.rounds):
             for name, subject in subjects.items():
                 runs[name].append(subject())
-        # Beside the comparison, so once is enough.
-        runs["clickhouse_avro_one_partition"] = [self.clickhouse_avro(one_partition=True)]
         return {name: summary(taken) for name, taken in runs.items()}
 
     def worker(self) -> Run:
@@ -56,13 +54,12 @@ class Race:
         backlog.show()
         return self._finish(subject, topic)
 
-    def clickhouse_avro(self, *, one_partition: bool = False) -> Run:
+    def clickhouse_avro(self) -> Run:
         """Measure ClickHouse's own Avro reader."""
         warm, file = self._files
         sizes = self._warm, self._plan.race_events, BATCH_ROWS
-        options = ["--one-partition"] if one_partition else []
         directory = self._ground.fresh_directory("avro")
-        return self._finish(self._ground.start_subject("clickhouse_avro", directory, warm, file, *sizes, *options))
+        return self._finish(self._ground.start_subject("clickhouse_avro", directory, warm, file, *sizes))
 
     def plain_worker(self) -> Run:
         """Measure the plain Python worker."""
@@ -90,8 +87,8 @@ class Race:
 def summary(runs: Sequence[Run]) -> dict[str, object]:
     """Return the runs with events per CPU-second: of the fastest, which neighbours disturbed least, and the median.
 
-    The merges that an insert leaves behind belong to it. Who inserts fast merges later, so without them the figures
-    would compare work done with work put off; ``before_merges`` is what comes out then.
+    Every subject is charged one merge of its rows into one part for each table partition, as no merges run meanwhile;
+    ``before_merges`` is what comes out without it.
     """
     rates = [run["events"] / (run["cpu_s"] + run["merges_after_cpu_s"]) for run in runs]
     return {

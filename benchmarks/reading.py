@@ -56,12 +56,12 @@ def _stored_bytes(connections: Connections) -> dict[str, int]:
     of_events = f"database = '{name}' AND table = 'audit_events' AND active"
     # Merged, as rows are for all but their first minutes.
     connections.command(f"OPTIMIZE TABLE `{name}`.audit_events FINAL")
-    parts, projections = (
-        f"SELECT sum(data_compressed_bytes) AS columns, sum(secondary_indices_compressed_bytes) AS indexes "  # noqa: S608 - ours
-        f"FROM system.{table} WHERE {of_events}"
-        for table in ("parts", "projection_parts")
-    )
-    found = connections.rows(parts)[0]
-    more = connections.rows(projections)[0]
+    parts = connections.rows(
+        "SELECT sum(data_compressed_bytes) AS columns, sum(secondary_indices_compressed_bytes) AS indexes "  # noqa: S608 - ours
+        f"FROM system.parts WHERE {of_events}"
+    )[0]
+    projections = connections.rows(
+        f"SELECT sum(data_compressed_bytes) AS columns FROM system.projection_parts WHERE {of_events}"  # noqa: S608 - ours
+    )[0]
     connections.close()
-    return {"columns": found["columns"], "indexes": found["indexes"], "projections": more["columns"]}
+    return {"columns": parts["columns"], "indexes": parts["indexes"], "projections": projections["columns"]}

@@ -27,7 +27,7 @@ MEASUREMENTS: Mapping[str, Measure] = {
     "memory": memory.measure,
     "startup": startup.measure,
     "submitting": submitting.measure,
-    "stages": lambda ground, plan: run_staged(ground, 1, batch_rows=min(BATCH_ROWS, plan.race_events // PARTITIONS))[0],
+    "stages": lambda ground, plan: _stages(ground, plan) if plan.stages else {},
     "query": reading.measure,
     "stored": reading.measure_size,
     "rivals": rivals.measure,
@@ -65,6 +65,10 @@ def measure(directory: Path, plan: Plan, names: list[str], told: Callable[[str],
         "seconds": seconds,
         **found,
     }
+
+
+def _stages(ground: Ground, plan: Plan) -> Results:
+    return run_staged(ground, 1, batch_rows=min(BATCH_ROWS, plan.race_events // PARTITIONS))[0]
 
 
 def headline(found: Results) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks.subjects.flat import insert_select
-from benchmarks.subjects.reporting import Moment, expect_rows, tell, tell_warm, wait_for_merges
+from benchmarks.subjects.reporting import Moment, expect_rows, hold_merges, merged_cpu_s, tell, tell_warm
 from sinks.connection import Connections
 from sinks.migrate import Migrator
 from sinks.settings import ClickHouseSettings
@@ -29,26 +29,23 @@ def settings_clause(block_rows: int) -> str:
     return " SETTINGS " + ", ".join(f"{name} = {value}" for name, value in settings.items())
 
 
-def measure(
-    directory: Path, warm_file: Path, file: Path, events: tuple[int, int], block_rows: int, *, one_partition: bool
-) -> dict[str, float]:
+def measure(directory: Path, warm_file: Path, file: Path, events: tuple[int, int], block_rows: int) -> dict[str, float]:
     """Store a small file, then measure a large one."""
     warm, count = events
     connections = Connections(ClickHouseSettings(interface="chdb", path=directory, insert_timeout_s=30.0))
     Migrator(connections).migrate()
     table = f"`{connections.settings.database}`.audit_events"
     clause = settings_clause(block_rows)
-    connections.command(insert_select(table, str(warm_file), one_partition=one_partition) + clause)
-    wait_for_merges(connections)
+    connections.command(insert_select(table, str(warm_file)) + clause)
+    hold_merges(connections)
     tell_warm()
     before = Moment.now()
-    connections.command(insert_select(table, str(file), one_partition=one_partition) + clause)
+    connections.command(insert_select(table, str(file)) + clause)
     after = Moment.now()
-    wait_for_merges(connections)
-    merged = Moment.now()
+    merges_s = merged_cpu_s(connections, count, warm + count)
     expect_rows(connections, warm + count)
     connections.close()
-    return before.until(after, count) | {"merges_after_cpu_s": round(merged.cpu_s - after.cpu_s, 3)}
+    return before.until(after, count) | {"merges_after_cpu_s": merges_s}
 
 
 def main() -> None:
@@ -60,7 +57,6 @@ def main() -> None:
     parser.add_argument("warm", type=int)
     parser.add_argument("count", type=int)
     parser.add_argument("block_rows", type=int)
-    parser.add_argument("--one-partition", action="store_true")
     given = parser.parse_args()
     tell(
         measure(
@@ -69,7 +65,6 @@ def main() -> None:
             given.file,
             (given.warm, given.count),
             given.block_rows,
-            one_partition=given.one_partition,
         )
     )
 

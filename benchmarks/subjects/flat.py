@@ -103,13 +103,12 @@ def _is_nested(kind: Mapping[str, Any]) -> bool:
     return kind["type"] == "array" and isinstance(kind["items"], dict)
 
 
-def insert_select(table: str, path: str, *, one_partition: bool) -> str:
+def insert_select(table: str, path: str) -> str:
     """Return the statement that stores an Avro file in ``audit_events``.
 
     Args:
         table: Qualified name of the table.
         path: The file.
-        one_partition: Give all rows the same retention, so that a block is one part instead of one per retention.
     """
     names, groups = avro_names(), nested_groups()
     chosen = {"event_id": "event_id", "ip": "toIPv6OrDefault(ip)"}
@@ -121,7 +120,7 @@ def insert_select(table: str, path: str, *, one_partition: bool) -> str:
         "kafka_offset": "rowNumberInAllBlocks()",
         "received_at": "now64(3)",
         "retention_class": "'business'",
-        "retention_days": f"toUInt16({default_days()})" if one_partition else _days_sql(),
+        "retention_days": _days_sql(),
         "expires_at": "now64(3) + toIntervalDay(retention_days)",
     }
     columns = ", ".join(f"`{name}`" for name in chosen)

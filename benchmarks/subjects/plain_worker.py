@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, Message
 
 from benchmarks.plan import BATCH_ROWS
 from benchmarks.subjects.flat import row_plan
-from benchmarks.subjects.reporting import Moment, expect_rows, tell, tell_warm, wait_for_merges
+from benchmarks.subjects.reporting import Moment, expect_rows, hold_merges, merged_cpu_s, tell, tell_warm
 from benchmarks.subjects.rows import Flattener, Record
 from schemas.columns import avro_schema
 from schemas.wire import HEADER_BYTES
@@ -80,18 +80,17 @@ def measure(settings: ClickHouseSettings, kafka: tuple[str, str], warm: int, cou
     client = clickhouse_connect.get_client(interface="chdb", path=str(settings.path), database=settings.database)
     worker = PlainWorker(*kafka, client, BATCH_ROWS)
     worker.store(warm)
-    wait_for_merges(connections)
+    hold_merges(connections)
     tell_warm()
     before = Moment.now()
     worker.store(count)
     after = Moment.now()
-    wait_for_merges(connections)
-    merged = Moment.now()
+    merges_s = merged_cpu_s(connections, count, warm + count)
     expect_rows(connections, warm + count)
     worker.close()
     client.close()
     connections.close()
-    return before.until(after, count) | {"merges_after_cpu_s": round(merged.cpu_s - after.cpu_s, 3)}
+    return before.until(after, count) | {"merges_after_cpu_s": merges_s}
 
 
 def main() -> None:

@@ -60,6 +60,35 @@ def wait_for_merges(connections: Connections) -> None:
         time.sleep(0.1)
 
 
+def hold_merges(connections: Connections) -> None:
+    """Let the engine finish its merges, and begin none until ``merged_cpu_s``."""
+    wait_for_merges(connections)
+    for table in _merged_tables(connections):
+        connections.command(f"SYSTEM STOP MERGES {table}")
+
+
+def merged_cpu_s(connections: Connections, count: int, rows: int) -> float:
+    """Merge every table partition into one part; return the CPU seconds that fall to the measured rows.
+
+    In service every row is merged again and again, about as often whatever the size of the blocks it came in. How much
+    of that falls into a short run is chance, so each subject is charged one merge of all of its rows.
+
+    Args:
+        connections: The database, merges held.
+        count: Rows that were measured.
+        rows: Rows that are stored, those of warming up included.
+    """
+    before = time.process_time()
+    for table in _merged_tables(connections):
+        connections.command(f"SYSTEM START MERGES {table}")
+        connections.command(f"OPTIMIZE TABLE {table} FINAL")
+    return round((time.process_time() - before) * count / rows, 3)
+
+
+def _merged_tables(connections: Connections) -> list[str]:
+    return [f"`{connections.settings.database}`.{table}" for table in ("audit_events", "audit_payloads")]
+
+
 def expect_rows(connections: Connections, count: int) -> None:
     """Prove that as many events are stored as were sent, and none as a dead letter.
 
