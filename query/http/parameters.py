@@ -84,6 +84,9 @@ class Values:
     """The values of a URL's query part, read with their types.
 
     Every method raises ``Problem`` that names the parameter when the value is not understood.
+
+    Attributes:
+        asked: Names that were asked for, given or not.
     """
 
     def __init__(self, given: Mapping[str, Sequence[str]]) -> None:
@@ -93,12 +96,19 @@ class Values:
             given: Name to values, in order.
         """
         self._given = given
+        self.asked: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
+        self.asked.add(name)
         return name in self._given
+
+    def unasked(self) -> list[str]:
+        """Return the names that are given and that nobody asked for, in their order."""
+        return [name for name in self._given if name not in self.asked]
 
     def all(self, name: str) -> Sequence[str]:
         """Return the values of a parameter that may be given several times."""
+        self.asked.add(name)
         return self._given.get(name, ())
 
     def text(self, name: str) -> str | None:

@@ -118,6 +118,7 @@ class Dialog:
 
 async def new(visit: Visit) -> Response:
     """Show the dialog for a question."""
+    visit.takes_question()
     dialog = Dialog(tuple(_of_question(visit.request.query_params.multi_items())))
     return await _dialog(visit, dialog)
 

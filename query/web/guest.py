@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, Literal
 
 from starlette.datastructures import FormData
@@ -60,7 +61,7 @@ class Guest:
         """What every form sends in the field ``csrf``."""
         return self.frame.sessions.form_key(self._form_nonce)
 
-    @property
+    @cached_property
     def values(self) -> Values:
         """Values of the query part of the address."""
         return Values(values_of(self.request))
@@ -104,7 +105,8 @@ class Guest:
             headers: Further headers.
             context: What the template needs beyond what every page gets, see ``query.web``.
         """
-        html = self.frame.templates.render(name, {**self._context(), **context})
+        ignored = self._ignored() if status < 400 else []
+        html = self.frame.templates.render(name, {**self._context(), "ignored": ignored, **context})
         response = HTMLResponse(html, status, headers=dict(headers or {}))
         if self.request.cookies.get(NOTICE_COOKIE):
             response.delete_cookie(NOTICE_COOKIE, path="/")
@@ -168,6 +170,10 @@ class Guest:
     def link(self, path: str, **values: Any) -> str:  # noqa: ANN401 - texts, numbers, lists of them, None
         """Return the address of another page."""
         return links.address(path, links.added(values))
+
+    def _ignored(self) -> list[str]:
+        """Return the names in the address that the page does not understand."""
+        return []
 
     def _context(self) -> dict[str, Any]:
         notice = self.frame.sessions.unsign("notice", self.request.cookies.get(NOTICE_COOKIE, "")) or ""

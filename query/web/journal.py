@@ -65,6 +65,7 @@ def journal(preset: Preset) -> Handler:
     """Return what answers visits of a journal."""
 
     async def answer(visit: Visit) -> Response:
+        visit.takes_question()
         narrowing = Narrowing.of(preset, visit.request.query_params.multi_items())
         try:
             question = asked(visit, narrowing)

@@ -19,6 +19,9 @@ _PERIODS = (*PERIOD, "after", "from", "before", "to", "stored_since", "stored_un
 ALL_TIMES = "all"
 DEFAULT_SINCE = "24h"
 
+#: Names in the address of a journal beside filters; pages that a journal leads to get them too.
+ADDRESS = frozenset((*_QUESTION, *_PERIODS, "period", "view", "draft", "cursor"))
+
 Pairs = Sequence[tuple[str, str]]
 
 

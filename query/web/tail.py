@@ -53,6 +53,7 @@ _FIELDS = (
 
 async def tail(visit: Visit) -> Response:
     """Show what arrived last, and have a script go on from there."""
+    visit.takes_question()
     pairs = list(_pairs(visit))
     given: dict[str, list[str]] = {}
     for name, value in pairs:

@@ -12,12 +12,14 @@ from query.access.recording import AccessCode, Read, filter_names, window
 from query.access.rights import Right
 from query.access.scoped_reader import ScopedReader
 from query.access.token import Token
+from query.filters import by_name
 from query.http.asking import question_of_url
 from query.http.parameters import Values
 from query.http.serving import values_of
 from query.question import Question
 from query.web.frame import Frame
 from query.web.guest import SESSION_COOKIE, Guest
+from query.web.narrowing import ADDRESS
 from query.web.page import PageRoute
 from query.web.session import Session
 from query.web.zones import ShownZone, zone_of
@@ -25,6 +27,8 @@ from query.web.zones import ShownZone, zone_of
 __all__ = ["SESSION_COOKIE", "Guest", "Visit"]
 
 _T = TypeVar("_T")
+#: Names that any address may have: its zone, and where it leads back to.
+_OF_EVERY_PAGE = ("tz", "project", "next")
 
 
 class Visit(Guest):
@@ -68,12 +72,17 @@ class Visit(Guest):
         if not self.may(right):
             raise Forbidden(what, right)
 
+    def takes_question(self) -> None:
+        """Say that the address holds a question, so that its names are understood."""
+        self.values.asked.update(ADDRESS, by_name())
+
     def question(self) -> Question:
         """Return the question of the address, its times read in the zone of the visit.
 
         Raises:
             Problem: A part is not understood.
         """
+        self.takes_question()
         return question_of_url(Values({"tz": [self.zone.name], **values_of(self.request)}))
 
     async def read(self, run: Callable[[ScopedReader], _T]) -> _T:
@@ -116,6 +125,9 @@ class Visit(Guest):
                 target_id=target_id,
             )
         )
+
+    def _ignored(self) -> list[str]:
+        return [n for n in self.values.unasked() if n not in _OF_EVERY_PAGE] if self.request.method == "GET" else []
 
     def _context(self) -> dict[str, Any]:
         return {

@@ -355,3 +355,24 @@ def test_who_may_not_see_names_is_not_offered_to_sort_by_them(signed_in: SignedI
     expect(page.locator("[data-row]").first).to_contain_text("[masked]")
     assert page.get_by_role("group", name="Order").get_by_role("link").count() == 1
     assert not page.get_by_role("navigation", name="Pages").get_by_text("Dead letters").count()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/journal?actorr=ann",
+        "/tail?actorr=ann",
+        "/tasks?actorr=ann",
+        "/webhooks?actorr=ann",
+        "/data-exports?actorr=ann",
+        "/dead-letters?actorr=ann",
+        "/batches?actorr=ann",
+        "/catalogue?actorr=ann",
+        "/runs?actorr=ann",
+        "/access?actorr=ann",
+    ],
+)
+def test_an_address_that_is_not_understood_whole_is_told_so(signed_in: SignedIn, watch: Watch, path: str) -> None:
+    watch.expected.append("ignored in")
+    page = signed_in(path=path)
+    expect(page.get_by_role("alert").filter(has_text="nothing is narrowed by it")).to_contain_text("actorr")

@@ -132,6 +132,13 @@ class Serving:
         self._ends.clear()
 
 
+#: Links of our own must not have names that the page they lead to ignores.
+_TELL_IGNORED = """addEventListener("DOMContentLoaded", () => {
+  const ignored = document.querySelector("[data-ignored]");
+  if (ignored) console.error("ignored in " + location + ": " + ignored.textContent);
+});"""
+
+
 @dataclass
 class Watch:
     """What a browser page did that it must not."""
@@ -143,6 +150,7 @@ class Watch:
 
     def of(self, page: Page) -> None:
         """Watch a page."""
+        page.add_init_script(_TELL_IGNORED)
         page.on("console", self._said)
         page.on("pageerror", lambda error: self.problems.append(f"script error: {error}"))
         page.on("request", self._asked)
