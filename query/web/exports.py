@@ -26,7 +26,6 @@ from query.exports.job import State
 from query.exports.manifest import to_bytes
 from query.exports.shown import shown
 from query.exports.zone import written_in
-from query.filters import by_name
 from query.http.asking import question_of_url
 from query.http.exports import MOST_PURPOSE, open_file
 from query.http.files import file_response
@@ -35,13 +34,13 @@ from query.http.problems import Problem
 from query.period import parse_zone
 from query.question import Question
 from query.syntax import to_text
+from query.web.narrowing import of_question
 from query.web.page import POST, PageRoute
 from query.web.visit import Visit
 
 _ROWS = 50
 _ORIGIN = "dashboard"
 #: Names in an address that are parts of the question, beside filters.
-_QUESTION = ("q", "any", "not", "tz", "sort", "order")
 #: Fields of the form that are no filters begin so: some filters have the same names.
 _OWN = "x."
 #: What the journal shows, in the form that machines like: a field for each.
@@ -84,7 +83,7 @@ class Dialog:
             name: given[name] for name in ("format", "kind", "columns", "names", "zone", "purpose") if name in given
         }
         pairs = [(name, str(value)) for name, value in fields.multi_items() if not name.startswith(_OWN)]
-        return cls(tuple(_of_question(pairs)), **texts, bom="bom" in given)
+        return cls(tuple(of_question(pairs)), **texts, bom="bom" in given)
 
     def question(self, zone: str) -> Question:
         """Return the question; times without a zone of their own are read in a zone.
@@ -119,7 +118,7 @@ class Dialog:
 async def new(visit: Visit) -> Response:
     """Show the dialog for a question."""
     visit.takes_question()
-    dialog = Dialog(tuple(_of_question(visit.request.query_params.multi_items())))
+    dialog = Dialog(tuple(of_question(visit.request.query_params.multi_items())))
     return await _dialog(visit, dialog)
 
 
@@ -247,11 +246,6 @@ async def _job(visit: Visit) -> Job:
 async def _shown(visit: Visit, jobs: Sequence[Job]) -> list[Mapping[str, Any]]:
     progress = await visit.service.in_thread(lambda: visit.part(ExportDesk).progress(jobs))
     return [{**shown(job, progress.get(job.id)), "file_name": job.file_name} for job in jobs]
-
-
-def _of_question(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    known = by_name()
-    return [(name, value) for name, value in pairs if value and (name in _QUESTION or name in known)]
 
 
 _NEEDS = (ExportDesk,)

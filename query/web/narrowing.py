@@ -11,7 +11,8 @@ from query.syntax import to_text
 from query.web.presets import Preset
 
 #: Names in an address that are parts of the question, beside filters.
-_QUESTION = ("q", "any", "not", "tz", "sort", "order")
+_ORDER = ("sort", "order")
+_QUESTION = ("q", "any", "not", "tz", *_ORDER)
 #: Filters that are its period.
 PERIOD = ("since", "until")
 _PERIODS = (*PERIOD, "after", "from", "before", "to", "stored_since", "stored_until")
@@ -23,6 +24,17 @@ DEFAULT_SINCE = "24h"
 ADDRESS = frozenset((*_QUESTION, *_PERIODS, "period", "view", "draft", "cursor"))
 
 Pairs = Sequence[tuple[str, str]]
+
+
+def of_question(pairs: Iterable[tuple[str, str]], *, order: bool = True) -> list[tuple[str, str]]:
+    """Return what of an address is its question; forms send what is left empty, and journals what only they understand.
+
+    Args:
+        pairs: Names and values of the address.
+        order: Whether its order belongs to it.
+    """
+    known = by_name().keys() | set(_QUESTION if order else _QUESTION[: -len(_ORDER)])
+    return [(name, value) for name, value in pairs if value and name in known]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +101,7 @@ class Narrowing:
     @property
     def question(self) -> Pairs:
         """The question, with the period that is meant where the address names none; without the fixed filter."""
-        known = by_name()
-        own = [(n, v) for n, v in self.pairs if n in _QUESTION or n in known]
+        own = of_question(self.pairs)
         return own if self.has_period else [("since", DEFAULT_SINCE), *own]
 
     @property

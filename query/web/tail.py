@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -12,13 +11,13 @@ from query.access.scoped_reader import ScopedReader
 from query.arrivals import Position
 from query.expression import Expression
 from query.fields import Row
-from query.filters import by_name
 from query.http import tail as api
 from query.http.asking import question_of_url
 from query.http.parameters import Values
 from query.question import Question
 from query.syntax import to_text
 from query.web import links
+from query.web.narrowing import of_question
 from query.web.page import PageRoute
 from query.web.record import actor_path
 from query.web.texts import visible
@@ -29,7 +28,6 @@ MOST_ROWS = 200
 #: Rows that are there at the beginning.
 _FIRST_ROWS = 20
 #: Parts of a question beside filters. The order of arrivals cannot be chosen.
-_QUESTION = ("q", "any", "not", "tz")
 _FIELDS = (
     "event_id",
     "occurred_at",
@@ -54,7 +52,7 @@ _FIELDS = (
 async def tail(visit: Visit) -> Response:
     """Show what arrived last, and have a script go on from there."""
     visit.takes_question()
-    pairs = list(_pairs(visit))
+    pairs = of_question(visit.request.query_params.multi_items(), order=False)
     given: dict[str, list[str]] = {}
     for name, value in pairs:
         given.setdefault(name, []).append(value)
@@ -74,14 +72,6 @@ async def tail(visit: Visit) -> Response:
         place=_place,
         controls=control_marks(),
     )
-
-
-def _pairs(visit: Visit) -> Iterator[tuple[str, str]]:
-    known = by_name()
-    for name, value in visit.request.query_params.multi_items():
-        # Forms send what is left empty, and journals what only they understand.
-        if value and (name in _QUESTION or name in known):
-            yield name, value
 
 
 def _newest(reader: ScopedReader, question: Question) -> tuple[Position, list[Row]]:
