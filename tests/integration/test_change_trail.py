@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from auditstream.change_trail import change_trail
 from auditstream.settings import Settings
 from infrastructure.kafka import Topics
+from infrastructure.sent_events import sent_events
 from query.access.administration import TOKEN_CREATE, TOKEN_REVOKE
 from query.settings import AccessSettings
 from schemas.columns import avro_schema
-from schemas.reader import RecordReader
 from schemas.registry import open_registry, value_subject
 from schemas.settings import KafkaSettings, RegistrySettings
-
-
-def read(settings: Settings, count: int) -> list[dict[str, Any]]:
-    """Return the events of a topic with one partition, in order."""
-    registry = open_registry(settings.registry)
-    reader = RecordReader(avro_schema("audit_event", 1), lambda schema_id: dict(registry.schema(schema_id)))
-    address, topic = settings.kafka.bootstrap_servers, settings.kafka.events_topic
-    consumer = Consumer({"bootstrap.servers": address, "group.id": topic, "enable.auto.commit": False})
-    consumer.assign([TopicPartition(topic, 0, 0)])
-    found: list[dict[str, Any]] = []
-    deadline = time.monotonic() + 60
-    while len(found) < count and time.monotonic() < deadline:
-        found += [reader.read(message.value() or b"") for message in consumer.consume(count, 1.0)]
-    consumer.close()
-    registry.close()
-    return found
 
 
 def test_a_change_of_an_outage_arrives_with_the_next_command(
@@ -61,7 +42,7 @@ def test_a_change_of_an_outage_arrives_with_the_next_command(
     with change_trail(there.model_copy(update={"producer": slow}), told.append) as trail:
         assert trail
         trail.changed(TOKEN_REVOKE, ("api_token", "tok_a", "desk"), {"revoked_at": (None, "2026-06-15T00:00:00Z")})
-    create, revoke = read(there, 2)
+    create, revoke = sent_events(there, 2, timeout_s=60)
     assert [(e["event_code"], e["record_kind"], e["target_id"]) for e in (create, revoke)] == [
         ("access.token_create", "access", "tok_a"),
         ("access.token_revoke", "access", "tok_a"),

@@ -6,23 +6,21 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from auditstream.export_trail import audit_event, export_trail
 from auditstream.settings import Settings
 from infrastructure.clickhouse import fresh_database
 from infrastructure.kafka import Topics
 from infrastructure.ports import free_port
+from infrastructure.sent_events import sent_events
 from producers import ProducerSettings
 from query.exports import Entry, ExportJobs, ExportRequest, ExportSettings, Job, Requester
 from query.period import micros
 from query_log import Log, asked, open_log
 from schemas.catalogue import Catalogue
 from schemas.columns import avro_schema
-from schemas.reader import RecordReader
 from schemas.registry import open_registry, value_subject
 from schemas.settings import KafkaSettings, RegistrySettings
 from sinks.settings import ClickHouseSettings
@@ -49,22 +47,6 @@ def unreachable(tmp_path: Path) -> Settings:
     return settings_of(tmp_path, kafka, registry)
 
 
-def records(settings: Settings, count: int) -> list[dict[str, Any]]:
-    """Return the events of the topic in the order in which they were sent."""
-    registry = open_registry(settings.registry)
-    reader = RecordReader(avro_schema("audit_event", 1), lambda schema_id: dict(registry.schema(schema_id)))
-    address, topic = settings.kafka.bootstrap_servers, settings.kafka.events_topic
-    consumer = Consumer({"bootstrap.servers": address, "group.id": topic, "enable.auto.commit": False})
-    consumer.assign([TopicPartition(topic, 0, 0)])
-    found: list[dict[str, Any]] = []
-    deadline = time.monotonic() + 30
-    while len(found) < count and time.monotonic() < deadline:
-        found += [reader.read(message.value() or b"") for message in consumer.consume(count, 1.0)]
-    consumer.close()
-    registry.close()
-    return found
-
-
 def test_every_step_of_an_export_becomes_an_event_of_the_log(
     log: Log, tmp_path: Path, kafka_bootstrap: str, schema_registry_url: str, topics: Topics
 ) -> None:
@@ -86,7 +68,7 @@ def test_every_step_of_an_export_becomes_an_event_of_the_log(
         clock[0] += timedelta(seconds=60)
         jobs.expire()
     assert problems == []
-    events = records(settings, 4)
+    events = sent_events(settings, 4, timeout_s=30)
     assert [e["event_code"] for e in events] == [
         "export.request",
         "export.ready",
