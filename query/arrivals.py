@@ -19,7 +19,7 @@ from query.cursor import seal, unseal
 from query.database import Database
 from query.deliveries import arrival_numbers
 from query.errors import InvalidCursor
-from query.fields import READ_FIELDS, Row, chosen, select_list, shown_fields, to_row
+from query.fields import READ_FIELDS, Row, chosen, select_list, shown_fields, to_rows
 from query.parameters import Parameters
 from query.question import Question
 from query.sorting import Order
@@ -150,14 +150,9 @@ def arrivals(
 
 def _told(database: Database, question: Question, raw: list[dict[str, Any]], names: Sequence[str]) -> list[Row]:
     if not set(names) & set(READ_FIELDS):
-        return [to_row(_without_places(r), names) for r in raw]
+        return to_rows(raw, names)
     numbered = arrival_numbers(database, question, raw)
-    told = ({**_without_places(e.raw), "deliveries": e.deliveries, "conflict": e.conflict} for e in numbered)
-    return [to_row(r, names) for r in told]
-
-
-def _without_places(raw: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in raw.items() if k not in ("arrival", "place", "cursor_keys")}
+    return to_rows([{**e.raw, "deliveries": e.deliveries, "conflict": e.conflict} for e in numbered], names)
 
 
 def _stretches(database: Database, position: Position) -> list[_Stretch]:

@@ -100,7 +100,7 @@ def shown(
         wanted |= repeated(database, question, {identity(g[0]) for g in grouped})
     found = contents(database, question, wanted)
     for group in grouped:
-        known = found.get(identity(group[0]))
+        known = found.get(identity(group[0])) if found else None
         yield _events(group, known) if known else [ShownEvent(group[0])]
 
 

@@ -15,11 +15,21 @@ from query.database import Database
 from query.deliveries import ShownEvent, groups, sent_fields, shown
 from query.errors import InvalidFilter
 from query.expression import Term
-from query.fields import READ_FIELDS, Row, chosen, event_fields, payload_fields, select_list, shown_fields, to_row
+from query.fields import (
+    READ_FIELDS,
+    Row,
+    chosen,
+    event_fields,
+    payload_fields,
+    select_list,
+    shown_fields,
+    to_row,
+    to_rows,
+)
 from query.page_read import PageRead, Scope
 from query.parameters import Parameters
 from query.question import ALIVE, Question
-from query.sorting import cursor_keys, event_keys, without_keys
+from query.sorting import cursor_keys, event_keys
 
 #: Rows of one page at most; exports walk pages.
 MAX_PAGE_ROWS = 10_000
@@ -105,7 +115,7 @@ def page(
     found = _events(PageRead(database, asked, names, scope), start, limit)
     kept = found[:limit]
     end = _end(kept, found, fingerprint, asked.now) if len(found) > limit else None
-    return Page([to_row(_told(event), names) for event in kept], end)
+    return Page(to_rows([_told(event) for event in kept], names), end)
 
 
 def _events(read: PageRead, start: Cursor | None, limit: int) -> list[ShownEvent]:
@@ -148,7 +158,8 @@ def _end(kept: Sequence[ShownEvent], found: Sequence[ShownEvent], fingerprint: s
 
 
 def _told(event: ShownEvent) -> dict[str, Any]:
-    return {**without_keys(event.raw), "deliveries": event.deliveries, "conflict": event.conflict}
+    event.raw.update(deliveries=event.deliveries, conflict=event.conflict)
+    return event.raw
 
 
 def details(
@@ -177,7 +188,7 @@ def details(
         f"SELECT {select_list(event_fields(), names)} FROM audit_events WHERE {identity} AND {ALIVE} "  # noqa: S608 - values are bound
         "ORDER BY ingested_at, kafka_topic_id, kafka_partition, kafka_offset LIMIT 100"
     )
-    events = [to_row(r, names) for r in database.rows(statement, parameters)]
+    events = to_rows(database.rows(statement, parameters), names)
     sent = [[e[name] for name in sent_fields()] for e in events]
     return [_detail(database, e, conflict=any(s != mine for s in sent)) for e, mine in zip(events, sent, strict=True)]
 

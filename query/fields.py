@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, lru_cache
 from ipaddress import IPv6Address
 from typing import Any
 from uuid import UUID
@@ -115,36 +115,49 @@ def to_row(raw: Mapping[str, Any], names: Sequence[str]) -> Row:
     """Return the values of a result as documented at ``Row``.
 
     Args:
-        raw: Column to value as the client returns it.
+        raw: Column to value as the client returns it; columns of no field are left out.
         names: Fields of the row, in order.
     """
-    groups = _grouped(raw)
-    return {name: raw[name] if name in READ_FIELDS else _field(name, groups[name], raw) for name in names}
+    return to_rows([raw], names)[0]
 
 
-def _field(name: str, columns: tuple[str, ...], raw: Mapping[str, Any]) -> object:
+def to_rows(raws: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[Row]:
+    """Return the rows of one result, as ``to_row`` does each of them; what to do with a column is settled once."""
+    if not raws:
+        return []
+    groups = _grouped(raws[0])
+    columns = [_field(raws, name, groups[name]) for name in names]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _field(raws: Sequence[Mapping[str, Any]], name: str, columns: tuple[str, ...]) -> Sequence[object]:
+    """Return the values of a field, row by row."""
     if columns == (name,):
-        return _value(name, raw[name])
+        return _values([raw[name] for raw in raws], name)
     parts = [column.partition(".")[2] for column in columns]
-    lists = [[_value(column, v) for v in raw[column]] for column in columns]
-    return [dict(zip(parts, values, strict=True)) for values in zip(*lists, strict=True)]
+    lists = ([_values(raw[column], column) for column in columns] for raw in raws)
+    return [[dict(zip(parts, values, strict=True)) for values in zip(*some, strict=True)] for some in lists]
 
 
-def _value(column: str, value: object) -> object:
-    match value:
-        case IPv6Address():
-            return address_text(value)
-        case UUID():
-            return str(value)
-        case bytes():
-            return value.hex()
-        case str() if column in DEAD_LETTER_BINARY:
-            return bytes.fromhex(value)
-    return value
+def _values(values: Sequence[Any], column: str) -> Sequence[object]:
+    if column in DEAD_LETTER_BINARY:
+        return [bytes.fromhex(value) for value in values]
+    # Asked for a whole column at once: of most, no value is told in another way.
+    return values if _TEXT_OF.keys().isdisjoint(map(type, values)) else [_told(value) for value in values]
 
 
+def _told(value: object) -> object:
+    convert = _TEXT_OF.get(type(value))
+    return value if convert is None else convert(value)
+
+
+@lru_cache(maxsize=10_000)
 def address_text(address: IPv6Address) -> str | None:
     """Return an address in its usual form, version 4 as ``a.b.c.d``; None for the one that stands for none."""
     if address == _NO_ADDRESS:
         return None
     return str(address.ipv4_mapped or address)
+
+
+#: Types that a read tells as text. The client returns each of them as exactly this type.
+_TEXT_OF: Mapping[type, Callable[[Any], str | None]] = {IPv6Address: address_text, UUID: str, bytes: bytes.hex}

@@ -13,10 +13,10 @@ from query.cursor import Cursor
 from query.database import Database
 from query.errors import InvalidFilter
 from query.events import MAX_PAGE_ROWS, Page
-from query.fields import chosen, dead_letter_fields, ingest_batch_fields, select_list, to_row
+from query.fields import chosen, dead_letter_fields, ingest_batch_fields, select_list, to_rows
 from query.parameters import Parameters
 from query.question import ALIVE
-from query.sorting import Key, Order, cursor_keys, without_keys
+from query.sorting import Key, Order, cursor_keys
 
 _STORED = Key("ingested_at", "Moment")
 _PLACE = (Key("kafka_topic_id", "UUID"), Key("kafka_partition", "Int64"))
@@ -124,7 +124,7 @@ class _Listing:
         raw = self._select(database, asked, names, after, limit + 1)
         more = len(raw) > limit
         end = Cursor(question, datetime.now(UTC), cursor_keys(raw[limit - 1])).encode() if more else None
-        return Page([to_row(without_keys(r), names) for r in raw[:limit]], end)
+        return Page(to_rows(raw[:limit], names), end)
 
     def _select(
         self, database: Database, asked: Mapping[str, Any], names: Sequence[str], after: Sequence[str], limit: int

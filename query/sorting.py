@@ -124,7 +124,7 @@ def cursor_keys(raw: Mapping[str, Any]) -> tuple[str, ...]:
 
 def event_keys(raw: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the keys of such a row that all deliveries of its event share."""
-    return cursor_keys(raw)[: -len(_PLACE)]
+    return tuple(raw["cursor_keys"][: -len(_PLACE)])
 
 
 def identity(raw: Mapping[str, Any]) -> tuple[str, int, str]:
@@ -136,11 +136,6 @@ def identity(raw: Mapping[str, Any]) -> tuple[str, int, str]:
 def place(raw: Mapping[str, Any]) -> tuple[str, ...]:
     """Return topic id, partition and offset of such a row, as text."""
     return cursor_keys(raw)[-len(_PLACE) :]
-
-
-def without_keys(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return such a row without its keys."""
-    return {name: value for name, value in raw.items() if name != "cursor_keys"}
 
 
 def _int64(text: str) -> int:
