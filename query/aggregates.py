@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from ipaddress import IPv6Address
@@ -11,9 +11,10 @@ from typing import Any, Literal, TypeAlias, get_args
 from query.database import Database
 from query.errors import InvalidFilter, nearest
 from query.fields import address_text
+from query.hourly import COLUMNS, By
 from query.parameters import Parameters
 from query.question import Question
-from query.totals import repeats, surplus
+from query.totals import counted_by_hours, repeats, surplus
 
 Interval: TypeAlias = Literal["minute", "hour", "day", "week", "month"]
 
@@ -104,23 +105,35 @@ def histogram(database: Database, question: Question, interval: str) -> list[Buc
         InvalidFilter: There is no such interval, or there are more than MAX_BUCKETS.
         QueryError: The database could not answer.
     """
+    start = _start(interval)
+    # By the placeholder that is the first of every statement.
+    by = By(
+        time=lambda moment: f"{start}({moment}, {{p0:String}})", bound={"p0": question.zone.key}, settings=_WIDE_TIMES
+    )
+    hours = counted_by_hours(database, question, by)
+    if hours is not None:
+        buckets = sorted((_moment(value, question), events) for value, events in hours.by_value.items())
+        _check_number(buckets, interval)
+        return [Bucket(moment, events, is_exact=False) for moment, events in buckets]
     looked = repeats(database, question)
-    parameters = Parameters()
-    zone = parameters.text(question.zone.key)
-    start = f"{_start(interval)}(occurred_at, {zone})"
+    parameters = Parameters(dict(by.bound))
     statement = (
-        f"SELECT {start} AS bucket, count() AS events FROM audit_events WHERE {question.where(parameters)} "  # noqa: S608 - values are bound
+        f"SELECT {by.value} AS bucket, count() AS events FROM audit_events WHERE {question.where(parameters)} "  # noqa: S608 - values are bound
         f"GROUP BY bucket ORDER BY bucket LIMIT {MAX_BUCKETS + 1}"
     )
     rows = database.rows(statement, parameters, hint=question.hint, settings=_WIDE_TIMES)
-    if len(rows) > MAX_BUCKETS:
-        raise InvalidFilter(interval, f"there are more than {MAX_BUCKETS} intervals", "a longer one, or a period")
-    # The same placeholder is the first of any statement.
-    bound = Parameters({"p0": question.zone.key})
-    more = surplus(database, question, start, bound, settings=_WIDE_TIMES) if looked.certain and looked.possible else {}
+    _check_number(rows, interval)
+    more: Mapping[Any, int] = {}
+    if looked.certain and looked.possible:
+        more = surplus(database, question, by)
     return [
         Bucket(_moment(r["bucket"], question), r["events"] - more.get(r["bucket"], 0), looked.certain) for r in rows
     ]
+
+
+def _check_number(buckets: Sequence[object], interval: str) -> None:
+    if len(buckets) > MAX_BUCKETS:
+        raise InvalidFilter(interval, f"there are more than {MAX_BUCKETS} intervals", "a longer one, or a period")
 
 
 def _start(interval: str) -> str:
@@ -155,8 +168,13 @@ def facet(database: Database, question: Question, name: str, *, top: int = 10) -
         raise InvalidFilter(name, "there is no such facet", "one of " + ", ".join(FACETS), suggestion=suggestion)
     if not 1 <= top <= MAX_FACET_VALUES:
         raise InvalidFilter(str(top), "not a number of values", f"1 to {MAX_FACET_VALUES}")
+    column = FACETS[name]
+    hours = counted_by_hours(database, question, By(column)) if column in COLUMNS else None
+    if hours is not None:
+        most = sorted(hours.by_value.items(), key=lambda pair: (-pair[1], pair[0]))[:top]
+        return [FacetValue(value, events, is_exact=False) for value, events in most]
     looked = repeats(database, question)
-    more = surplus(database, question, FACETS[name]) if looked.certain and looked.possible else {}
+    more = surplus(database, question, By(column)) if looked.certain and looked.possible else {}
     rows = _values(database, question, name, top + len(more))
     values = [FacetValue(_text(r["value"]), r["events"] - more.get(r["value"], 0), looked.certain) for r in rows]
     return sorted(values, key=lambda v: -v.events)[:top]

@@ -41,23 +41,6 @@ def exact(*columns: str) -> Build:
     return build
 
 
-#: Columns of ids that one index over all of them serves; the expression is that of the index i_joins.
-INDEXED_IDS = "[session_id, correlation_id, trace_id, run_id, task_id, export_id, hook_sendout_id]"
-
-
-def indexed_id(column: str) -> Build:
-    """Match an id letter by letter, by the index over the columns of ids."""
-
-    def build(text: str, parameters: Parameters, clock: Clock) -> str:
-        del clock
-        value = parameters.text(text)
-        # Almost every row has no id in most of these columns, so that nothing would be gained by looking for none.
-        hint = f" AND indexHint(has({INDEXED_IDS}, {value}))" if text else ""
-        return f"({column} = {value}{hint})"
-
-    return build
-
-
 def folded(*columns: str, ids: Sequence[str] = ()) -> Build:
     """Match a value that one of the columns equals, upper and lower case alike; columns of ``ids`` letter by letter."""
 

@@ -64,10 +64,6 @@ def _exact(name: str, column: str, doc: str, *aliases: str, expected: str = _ID)
     return Filter(name, doc, expected, kind.exact(column), aliases)
 
 
-def _id(name: str, column: str, doc: str, *aliases: str) -> Filter:
-    return Filter(name, doc, _ID, kind.indexed_id(column), aliases)
-
-
 def _choice(name: str, column: str, doc: str, *aliases: str) -> Filter:
     values = enum_values(column)
     return Filter(name, doc, "one of " + ", ".join(values), kind.choice(column, values), aliases)
@@ -172,23 +168,23 @@ def _about() -> Iterator[Filter]:
 def _joins() -> Iterator[Filter]:
     yield Filter("event", "Id of the event.", "a UUID", kind.identity("event_id"), ("event_id", "id"))
     yield _exact("request", "request_id", "Request.", "request_id")
-    yield _id("session", "session_id", "Session.", "session_id")
-    yield _id("correlation", "correlation_id", "Correlation.", "correlation_id")
-    yield _id("trace", "trace_id", "Trace.", "trace_id")
+    yield _exact("session", "session_id", "Session.", "session_id")
+    yield _exact("correlation", "correlation_id", "Correlation.", "correlation_id")
+    yield _exact("trace", "trace_id", "Trace.", "trace_id")
     yield Filter("subject", "Pseudonym of a data subject.", _ID, kind.item_of("subject_ids"))
 
 
 def _states() -> Iterator[Filter]:
-    yield _id("run", "run_id", "Run of a campaign or scenario.", "run_id")
+    yield _exact("run", "run_id", "Run of a campaign or scenario.", "run_id")
     yield _choice("run_state", "run_state", "Phase of a run.")
     yield _exact("run_object", "run_object_id", "Object that ran.", "run_object_id")
     yield _exact("run_object_type", "run_object_type", "Type of the object that ran.", expected=_TEXT)
-    yield _id("task", "task_id", "Background task.", "task_id")
+    yield _exact("task", "task_id", "Background task.", "task_id")
     yield Filter("task_type", "Type of a task; a trailing * stands for any ending.", _TEXT, kind.code("task_type"))
     yield _choice("task_status", "task_status", "State of a task.")
-    yield _id("export", "export_id", "Data export.", "export_id")
+    yield _exact("export", "export_id", "Data export.", "export_id")
     yield _choice("export_state", "export_state", "State of an export.", "export_status")
-    yield _id("webhook", "hook_sendout_id", "Webhook sendout.", "sendout")
+    yield _exact("webhook", "hook_sendout_id", "Webhook sendout.", "sendout")
     yield Filter(
         "webhook_type",
         "Event type that a webhook announces; a trailing * stands for any ending.",

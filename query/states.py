@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from query.conditions import INDEXED_IDS
 from query.database import Database
 from query.deliveries import Place
 from query.errors import InvalidFilter, nearest
@@ -101,6 +100,6 @@ def _newest(kind: StateKind, database: Database, rows: Sequence[dict[str, Any]])
         "SELECT argMax([toString(kafka_topic_id), toString(kafka_partition), toString(kafka_offset)], "  # noqa: S608 - values are bound
         f"{version}) AS newest FROM audit_events "
         f"WHERE {ALIVE} AND {_states_of(kind)} AND tenant_id IN {tenants} AND {kind.identity} IN {ids} "
-        f"AND indexHint(hasAny({INDEXED_IDS}, {ids})) GROUP BY tenant_id, {kind.identity}"
+        f"GROUP BY tenant_id, {kind.identity}"
     )
     return {tuple(row["newest"]) for row in database.rows(statement, parameters)}

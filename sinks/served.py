@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from sinks.served_engine import Engine, EngineError, Result
+from sinks.served_engine import Engine, EngineClosing, EngineError, Result
 from sinks.served_faults import Fault, Faults
 from sinks.served_request import read_body, statement_of
 
@@ -118,6 +118,9 @@ class Handler(BaseHTTPRequestHandler):
                 result = self.server.engine.run(statement, running, session)
             if fault and self._after(fault):
                 return
+        except EngineClosing:
+            self.close_connection = True  # as of a server that has ended
+            return
         except EngineError as error:
             self._refuse(error)
             return

@@ -47,6 +47,10 @@ class EngineError(Exception):
         self.code, self.text = code, text
 
 
+class EngineClosing(Exception):
+    """The engine is ending and takes no statement any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """One statement as it arrives.
@@ -153,15 +157,22 @@ class Engine:
         self._spool = tempfile.TemporaryDirectory(prefix="auditstream-served-")
         self._sessions: dict[str, Handle] = {}
         self._running: set[_Running] = set()
+        self._closing = False
         self._lock = threading.Lock()
         about = self._root.query("SELECT version(), timezone()").body.decode().split()
         self.version, self.timezone = about
 
     @contextmanager
     def accepted(self, query_id: str) -> Iterator[_Running]:
-        """Know a statement as running from its arrival to its end, so that KILL QUERY finds it before it starts too."""
+        """Know a statement as running from its arrival to its end, so that KILL QUERY finds it before it starts too.
+
+        Raises:
+            EngineClosing: Too late: nothing was run.
+        """
         running = _Running(query_id)
         with self._lock:
+            if self._closing:
+                raise EngineClosing
             self._running.add(running)
         try:
             yield running
@@ -189,10 +200,13 @@ class Engine:
             return _select(handle, text, statement)
 
     def close(self) -> None:
-        """Cancel what runs, wait for its end and close the engine."""
+        """Cancel what runs, merges too, wait for its end and close the engine."""
         with self._lock:
+            # The engine must not end while a connection that is still open starts something in it.
+            self._closing = True
             running = list(self._running)
         self._end(self._root, running)
+        self._root.query("SYSTEM STOP MERGES")
         for handle in self._sessions.values():
             handle.close()
         self._root.close()

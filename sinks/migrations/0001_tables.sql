@@ -193,8 +193,13 @@ CREATE TABLE IF NOT EXISTS ${database}.audit_events
     INDEX i_ingested_at ingested_at TYPE minmax GRANULARITY 1,
     INDEX i_event_code event_code TYPE set(256) GRANULARITY 1,
     INDEX i_outcome outcome TYPE set(16) GRANULARITY 1,
-    INDEX i_joins [session_id, correlation_id, trace_id, run_id, task_id, export_id, hook_sendout_id]
-        TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX i_session_id session_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX i_correlation_id correlation_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX i_trace_id trace_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX i_run_id run_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX i_task_id task_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX i_export_id export_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX i_hook_sendout_id hook_sendout_id TYPE bloom_filter(0.001) GRANULARITY 1,
 
     PROJECTION n_kafka
     (
@@ -216,8 +221,10 @@ CREATE TABLE IF NOT EXISTS ${database}.audit_events
     ) WITH SETTINGS (index_granularity = 1024),
     PROJECTION p_hour
     (
-        SELECT tenant_id, toStartOfHour(occurred_at), record_kind, event_code, outcome, count()
-        GROUP BY tenant_id, toStartOfHour(occurred_at), record_kind, event_code, outcome
+        SELECT tenant_id, intDiv(toUnixTimestamp64Micro(occurred_at), 3600000000), record_kind, event_code, outcome,
+               intDiv(toUnixTimestamp64Milli(expires_at), 3600000), count()
+        GROUP BY tenant_id, intDiv(toUnixTimestamp64Micro(occurred_at), 3600000000), record_kind, event_code, outcome,
+                 intDiv(toUnixTimestamp64Milli(expires_at), 3600000)
     )
 )
 ENGINE = MergeTree

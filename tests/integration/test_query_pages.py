@@ -272,7 +272,14 @@ def test_a_shortcut_changes_no_answer(log: Log) -> None:
         }
         rows.append(row | ({"expires_at": past} if i % 7 == 0 else {}))
     log.store(rows)
-    for text in ("actor_id:u1", "target:x/1", "object_type:x object_id:0", "ip:10.0.0.2", "actor_id:u0 outcome:denied"):
+    for text in (
+        "actor_id:u1",
+        "target:x/1",
+        "object_type:x object_id:0",
+        "ip:10.0.0.2",
+        "actor_id:u0 outcome:denied",
+        "(ip:10.0.0.3 OR actor_id:u2 OR (target:x/1 outcome:denied))",
+    ):
         for descending in (True, False):
             short = asked(f"tenant:t {text}", descending=descending)
             # A negated negation is the same question, and no shortcut serves it.
@@ -282,7 +289,16 @@ def test_a_shortcut_changes_no_answer(log: Log) -> None:
             assert walk(log, short, 40) == walk(log, long, 1000)
 
 
-@pytest.mark.parametrize("text", ["actor_id:u1", "target:x/1", "ip:10.0.0.2", "actor_id:u1 since:2025-01-01"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "actor_id:u1",
+        "target:x/1",
+        "ip:10.0.0.2",
+        "actor_id:u1 since:2025-01-01",
+        "(ip:10.0.0.2 OR actor_id:u1 OR target:x/1)",
+    ],
+)
 def test_a_shortcut_is_served_by_its_projection(log: Log, text: str) -> None:
     log.store([{"tenant_id": "t", "actor_id": "u1"}] * 3)
     shortcut = Shortcut.of(asked(f"tenant:t {text}"))

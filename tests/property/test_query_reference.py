@@ -162,6 +162,27 @@ KEYED = st.builds(
     st.sampled_from([Term("actor_id", i) for i in IDS] + [Term("ip", "10.0.0.1"), Term("target", "campaign/1")]),
     EXPRESSIONS,
 )
+#: The same for any of several keys, alone and beside others.
+_KEYS = [
+    *(Term("actor_id", i) for i in IDS),
+    Term("ip", "10.0.0.1"),
+    Term("ip", "2001:db8::1"),
+    Term("target", "campaign/1"),
+]
+KEY = st.one_of(
+    st.sampled_from(_KEYS),
+    st.builds(
+        lambda kind, id_: All((Term("object_type", kind), Term("object_id", id_))),
+        st.sampled_from(TYPES),
+        st.sampled_from(IDS),
+    ),
+)
+ANY_KEYED = st.builds(
+    lambda tenant, keys, rest: All((tenant, *rest, AnyOf(tuple(keys)))),
+    st.sampled_from([Term("tenant", t) for t in TENANTS]),
+    st.lists(KEY, min_size=1, max_size=4),
+    st.one_of(st.just([]), st.sampled_from(TIMES).map(lambda t: [Term("since", t)]), st.lists(EXPRESSIONS, max_size=1)),
+)
 MATCHES["target"] = lambda e, v: (e["target_type"], e["target_id"]) == tuple(v.split("/", 1))
 
 
@@ -234,7 +255,7 @@ def log(chdb_path: Path) -> Iterator[Log]:
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(
-    expression=st.one_of(EXPRESSIONS, KEYED),
+    expression=st.one_of(EXPRESSIONS, KEYED, ANY_KEYED),
     sort=st.sampled_from(["time", "user", "ip", "object"]),
     descending=st.booleans(),
     limit=st.integers(20, 120),
@@ -275,8 +296,8 @@ def test_a_page_may_end_within_events_that_share_an_id(
     assert sorted((r["deliveries"], r["conflict"]) for r in rows) == sorted(marks.values())
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(expression=EXPRESSIONS)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(expression=st.one_of(EXPRESSIONS, ANY_KEYED))
 def test_counts_facets_and_arrivals_agree_with_the_reference(log: Log, expression: Expression) -> None:
     question = Question(expression, now=NOW)
     rows = [EVENTS[i] for i in {content(i): i for i in matching(expression)}.values()]
