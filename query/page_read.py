@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -82,40 +82,52 @@ class PageRead:
     def _kept(self, scope: Scope, behind: _Behind, limit: int) -> list[dict[str, Any]]:
         """Read candidates and keep those that are shown, until there are enough."""
         found: list[dict[str, Any]] = []
-        while len(found) < limit:
-            candidates = self._rows(behind, _FEW_ROWS)
-            found += scope.kept(self.database, candidates)
-            if len(candidates) < _FEW_ROWS:
-                break
+        while True:
+            read = 0
+            for candidates in self._batches(behind, _FEW_ROWS):
+                found += scope.kept(self.database, candidates)
+                if len(found) >= limit:
+                    return found[:limit]
+                read += len(candidates)
+            if read < _FEW_ROWS:
+                return found
             behind = _Behind(cursor_keys(candidates[-1]), included=False)
-        return found[:limit]
 
     def _rows(self, behind: _Behind, limit: int) -> list[dict[str, Any]]:
+        return [row for rows in self._batches(behind, limit) for row in rows]
+
+    def _batches(self, behind: _Behind, limit: int) -> Iterator[list[dict[str, Any]]]:
+        """Yield rows as they are found, in their order, ``limit`` altogether at most; fewer when there are no more."""
         shortcut = Shortcut.of(self.question)
         if shortcut is None:
-            by_windows = self.question.sort == "time" and not any(map(self.question.required, _RARE))
-            return self._by_windows(behind, limit) if by_windows else self._select(behind, limit)
-        found: list[dict[str, Any]] = []
+            yield from self._by_windows(behind, limit)
+            return
         for times in shortcut.batches(self.database, behind.moment, limit):
-            found += self._select(behind, limit - len(found), _at(times))
-            if len(found) == limit:
-                return found
-        if shortcut.exhausted or shortcut.reached is None:
-            return found
-        return found + self._by_windows(behind.past(shortcut.reached), limit - len(found))
+            rows = self._select(behind, limit, _at(times))
+            limit -= len(rows)
+            yield rows
+            if not limit:
+                return
+        if not shortcut.exhausted and shortcut.reached is not None:
+            yield from self._by_windows(behind.past(shortcut.reached), limit)
 
-    def _by_windows(self, behind: _Behind, limit: int) -> list[dict[str, Any]]:
+    def _by_windows(self, behind: _Behind, limit: int) -> Iterator[list[dict[str, Any]]]:
         """Read windows of time that join, each longer than the one before, until there are enough rows.
 
         Rows of one time lie in several parts, and every part that may hold some is looked into; a window leaves out
         those of other times.
         """
-        found: list[dict[str, Any]] = []
-        for window in _windows(self.question, behind.moment):
-            found += self._select(behind, limit - len(found), window)
-            if len(found) == limit:
-                break
-        return found
+        for window in self._windows(behind):
+            rows = self._select(behind, limit, window)
+            limit -= len(rows)
+            yield rows
+            if not limit:
+                return
+
+    def _windows(self, behind: _Behind) -> Iterable[_Times | None]:
+        if self.question.sort != "time" or any(map(self.question.required, _RARE)):
+            return (None,)
+        return _windows(self.question, behind.moment)
 
     def _select(self, behind: _Behind, limit: int, times: _Times | None = None) -> list[dict[str, Any]]:
         parameters = Parameters()
