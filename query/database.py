@@ -33,6 +33,10 @@ _BUSY = frozenset({202, 209, 210, 279, 999})  # too many queries, socket time-ou
 _DENIED = frozenset({192, 193, 194, 497, 516})  # unknown user, wrong or missing password, access denied
 
 
+#: Ids are read as text, which is what becomes of them anyway.
+_FORMATS = {"UUID": "string"}
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one statement may use.
@@ -98,7 +102,9 @@ class Database:
         def run() -> list[dict[str, Any]]:
             # Bound only when there is something to bind: the client treats an empty mapping as another kind of query.
             values = parameters.values or None
-            result = self._client.query(statement, parameters=values, settings=asked, tz_mode="aware")
+            result = self._client.query(
+                statement, parameters=values, settings=asked, tz_mode="aware", query_formats=_FORMATS
+            )
             return list(result.named_results())
 
         return _translated(run, hint)
