@@ -142,7 +142,7 @@ class Store:
     end: datetime
 
     def fill(self, told: Callable[[str], None]) -> None:
-        """Make the rows, chunk by chunk with the manifest behind each, and the plain table of the same rows."""
+        """Make the rows, chunk by chunk with the manifest behind each."""
         for first in range(0, self.rows, _CHUNK_ROWS):
             last = min(first + _CHUNK_ROWS, self.rows)
             self._command(self._events(first, last))
@@ -150,9 +150,27 @@ class Store:
             told(f"{last:,} of {self.rows:,} rows")
 
     def fill_plain(self) -> None:
-        """Make a table of the same rows as people do without thought: by time, without index."""
+        """Make a table of the same rows as people do without thought: by time, without index; again if it was there."""
+        self._command(f"DROP TABLE IF EXISTS {self._table(PLAIN_TABLE)} SYNC")
         self._create_plain()
         self._command(f"INSERT INTO {self._table(PLAIN_TABLE)} SELECT * FROM {self._table('audit_events')}")  # noqa: S608 - ours
+
+    def merge(self, told: Callable[[str], None]) -> None:
+        """Merge every table partition into one part, as the engine does with all but the newest rows in time."""
+        for table in ("audit_events", PLAIN_TABLE):
+            # Parts that were merged are on the disk twice until they are removed.
+            self._command(f"ALTER TABLE {self._table(table)} MODIFY SETTING old_parts_lifetime = 1")
+            for partition in self._partitions(table):
+                self._command(f"OPTIMIZE TABLE {self._table(table)} PARTITION ID '{partition}' FINAL")
+            told(f"{table} is merged")
+
+    def _partitions(self, table: str) -> Sequence[str]:
+        rows = self.connections.rows(
+            "SELECT DISTINCT partition_id AS id FROM system.parts WHERE active AND table = {table:String} "
+            "AND database = {name:String} ORDER BY id",
+            {"table": table, "name": self.connections.settings.database},
+        )
+        return [str(row["id"]) for row in rows]
 
     def _create_plain(self) -> None:
         names = ", ".join(f"`{c['name']}` {c['type']}" for c in self._columns())

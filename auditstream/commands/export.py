@@ -24,6 +24,7 @@ from auditstream.logs import configure_logging
 from auditstream.output import escape_text, print_rows
 from auditstream.settings import Settings, load_settings
 from query import Question, open_reader
+from query.collector import collect_rarely
 from query.exports import FORMAT_NAMES, Derived, ExportJobs, ExportRequest, Job, Requester, format_of, ignore_progress
 from query.exports.manifest import Contents, to_bytes
 from query.fields import Row
@@ -107,6 +108,7 @@ def export(**given: Any) -> None:  # noqa: ANN401 - one value of its own type fo
         raise click.UsageError("--list and --again exclude each other")
     settings = load_settings()
     configure_logging(settings.log)
+    collect_rarely()
     with reported_errors():
         question = filters.question(sort=asked.sort, descending=asked.descending)
         with export_trail(settings, _tell) as trail:

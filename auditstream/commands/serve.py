@@ -11,6 +11,7 @@ from auditstream.logs import configure_logging
 from auditstream.reading import opened_app
 from auditstream.settings import load_settings
 from producers import ProducerError
+from query.collector import collect_rarely
 from schemas.errors import CatalogueError, SchemaError
 
 
@@ -27,6 +28,7 @@ def serve(host: str | None, port: int | None) -> None:
     named = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     settings = load_settings(http=named)
     configure_logging(settings.log)
+    collect_rarely()
     try:
         with opened_app(settings) as (app, service):
             ended_well = serve_until_told(app, service, settings.http)

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load_store import PARTITIONS, Store
+from benchmarks.load_store import PARTITIONS, PLAIN_TABLE, Store
 from benchmarks.query_reads import Meter, Reads, measured, probe
-from benchmarks.subjects.reporting import CountMismatch, tell, wait_for_merges
+from benchmarks.subjects.reporting import CountMismatch, tell
 from query import Reader
+from query.collector import collect_rarely
 from query.database import Database, Limits, open_client
 from query.parameters import Parameters
 from sinks.connection import Connections
@@ -25,7 +26,7 @@ _LIMITS = Limits(seconds=600.0)
 
 
 def filled(settings: ClickHouseSettings, rows: int, told: Callable[[str], None]) -> datetime:
-    """Fill a store that is new; return the time of its newest event.
+    """Fill a store that is new, and go on with one that was filled before; return the present of its questions.
 
     Raises:
         CountMismatch: It does not hold what it should.
@@ -34,20 +35,27 @@ def filled(settings: ClickHouseSettings, rows: int, told: Callable[[str], None])
     Migrator(connections).migrate()
     store = Store(connections, rows - rows % PARTITIONS, datetime.now(UTC))
     started = time.monotonic()
-    store.fill(told)
+    if not _count(connections, "audit_events"):
+        store.fill(told)
     store.fill_plain()
-    wait_for_merges(connections)
+    store.merge(told)
     told(f"the store is there after {time.monotonic() - started:.0f} s")
-    for table in ("audit_events", "plain_events"):
-        found = connections.rows(f"SELECT count() AS n FROM `{settings.database}`.{table}")[0]["n"]  # noqa: S608 - ours
+    for table in ("audit_events", PLAIN_TABLE):
+        found = _count(connections, table)
         if found != store.rows:
             raise CountMismatch(f"{table} holds {found} rows instead of {store.rows}")
+    newest = connections.rows(f"SELECT max(occurred_at) AS at FROM `{settings.database}`.{PLAIN_TABLE}")[0]["at"]  # noqa: S608 - ours
     connections.close()
-    return store.end
+    return datetime.fromisoformat(str(newest)).replace(tzinfo=UTC)
+
+
+def _count(connections: Connections, table: str) -> int:
+    return int(connections.rows(f"SELECT count() AS n FROM `{connections.settings.database}`.{table}")[0]["n"])  # noqa: S608 - ours
 
 
 def measure(settings: ClickHouseSettings, at: datetime, told: Callable[[str], None]) -> dict[str, Any]:
     """Return what every named read costs."""
+    collect_rarely()  # as `auditstream serve` does
     database = Database(open_client(settings), _LIMITS)
     reader = Reader(open_client(settings), _LIMITS)
     stored = database.rows("SELECT count() AS n FROM audit_events", Parameters())[0]["n"]
