@@ -143,7 +143,8 @@ class Hours:
     def statement(self, by: By, parameters: Parameters) -> str:
         """Return the statement over whole hours; it names only what the projection holds."""
         clock = self.question.clock
-        value = by.time(_moment_of("hour", 0)) if by.time else "key"
+        column = f", {by.column}" if by.column in COLUMNS else ""
+        value = by.time(_moment_of("hour", 0)) if by.time else by.column
         divided = f"{value} != {by.time(_moment_of('hour', _HOUR_MICROS - 1))}" if by.time else "0"
         fits = "1" if self.columns == self.tenants else condition(self.columns, parameters, clock)
         where = [condition(self.tenants, parameters, clock), f"{_EXPIRY} >= {_PRESENT}"]
@@ -155,9 +156,8 @@ class Hours:
             "WITH intDiv(slot, 4) AS hour, bitTest(slot, 1) AS edge, bitTest(slot, 0) AS fits "  # noqa: S608 - values are bound
             f"SELECT {value} AS value, sumIf(found, fits AND NOT edge) AS events, sum(found) AS looked_at, "
             f"groupUniqArrayIf(hour, fits AND edge) AS edges, max({divided}) AS divided, {_PRESENT} AS present "
-            f"FROM (SELECT {_HOUR} * 4 + ({_EXPIRY} = {_PRESENT}) * 2 + ({fits}) AS slot, {by.column} AS key, "
-            f"count() AS found FROM audit_events WHERE {' AND '.join(where)} GROUP BY slot, key) "
-            "GROUP BY value"
+            f"FROM (SELECT {_HOUR} * 4 + ({_EXPIRY} = {_PRESENT}) * 2 + ({fits}) AS slot{column}, "
+            f"count() AS found FROM audit_events WHERE {' AND '.join(where)} GROUP BY slot{column}) GROUP BY value"
         )
 
     def _ends(self, by: By, edges: Sequence[int], present: int, parameters: Parameters) -> str:
