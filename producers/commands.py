@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-
 from producers.delivery import Headers, KafkaSender, SendFailure, client_properties, reporting
 from producers.errors import CommandFailed
+from producers.receipt import Receipt
 from producers.settings import ProducerSettings
 from schemas.settings import KafkaSettings
 
@@ -35,29 +34,14 @@ class CommandSender:
         Raises:
             CommandFailed: It was not acknowledged in time; ``may_arrive`` says whether it still can be.
         """
-        receipt = _Receipt()
+        receipt: Receipt[SendFailure] = Receipt()
         if not self._sender.send(topic, key, value, reporting(receipt.settle), headers):
             raise CommandFailed(topic, "the queue of the client is full", may_arrive=False)
-        receipt.wait(topic, timeout_s)
+        if not receipt.wait(timeout_s):
+            raise CommandFailed(topic, f"no answer of Kafka within {timeout_s:g} s", may_arrive=True)
+        if receipt.failure is not None:
+            raise CommandFailed(topic, receipt.failure.reason, may_arrive=receipt.failure.may_arrive)
 
     def close(self) -> None:
         """Stop; whoever waits gets an answer. Idempotent."""
         self._sender.close()
-
-
-class _Receipt:
-    """Waits for the fate of one command."""
-
-    def __init__(self) -> None:
-        self._known = threading.Event()
-        self._failure: SendFailure | None = None
-
-    def settle(self, failure: SendFailure | None) -> None:
-        self._failure = failure
-        self._known.set()
-
-    def wait(self, topic: str, timeout_s: float) -> None:
-        if not self._known.wait(timeout_s):
-            raise CommandFailed(topic, f"no answer of Kafka within {timeout_s:g} s", may_arrive=True)
-        if self._failure is not None:
-            raise CommandFailed(topic, self._failure.reason, may_arrive=self._failure.may_arrive)

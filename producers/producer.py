@@ -15,6 +15,7 @@ from producers.identity import new_event_id
 from producers.keys import key_function
 from producers.masking import Masker
 from producers.promise import Counts, Delivery, OnFate
+from producers.receipt import Receipt
 from producers.records import SCHEMA_VERSION
 from producers.schema_headers import SchemaHeaders
 from producers.settings import ProducerSettings
@@ -97,9 +98,12 @@ class AuditProducer:
         if self._settings.mode == "best_effort":
             return self.submit(event)
         deadline_s = time.monotonic() + timeout_s
-        receipt = _Receipt()
-        event_id = self._submit(event, receipt.settle, deadline_s)
-        receipt.wait(event_id, deadline_s, timeout_s)
+        receipt: Receipt[DeliveryFailed] = Receipt()
+        event_id = self._submit(event, lambda _, failure: receipt.settle(failure), deadline_s)
+        if not receipt.wait(max(0.0, deadline_s - time.monotonic())):
+            raise DeliveryFailed(event_id, f"no answer within {timeout_s:g} s", may_arrive=True)
+        if receipt.failure is not None:
+            raise receipt.failure
         return event_id
 
     def submit(self, event: Event, on_fate: OnFate | None = None) -> str:
@@ -183,27 +187,6 @@ class AuditProducer:
     def _close_registry(self) -> None:
         if self._owned is not None:
             self._owned.close()
-
-
-class _Receipt:
-    """Waits for the fate of one event."""
-
-    __slots__ = ("_error", "_known")
-
-    def __init__(self) -> None:
-        self._known = threading.Event()
-        self._error: DeliveryFailed | None = None
-
-    def settle(self, event_id: str, error: DeliveryFailed | None) -> None:
-        del event_id
-        self._error = error
-        self._known.set()
-
-    def wait(self, event_id: str, deadline_s: float, timeout_s: float) -> None:
-        if not self._known.wait(max(0.0, deadline_s - time.monotonic())):
-            raise DeliveryFailed(event_id, f"no answer within {timeout_s:g} s", may_arrive=True)
-        if self._error is not None:
-            raise self._error
 
 
 def _stamps(settings: ProducerSettings) -> dict[str, str]:

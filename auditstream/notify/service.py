@@ -8,7 +8,6 @@ from types import TracebackType
 
 import structlog
 
-from auditstream import __version__
 from auditstream.notify.channels import INBOX, AppriseChannel, Channel, Inbox
 from auditstream.notify.delivery_log import DeliveryLog
 from auditstream.notify.desk import Desk
@@ -16,23 +15,15 @@ from auditstream.notify.drafts import present
 from auditstream.notify.notifier import Notifier
 from auditstream.notify.rules import Rules
 from auditstream.notify.sender import Sender
+from auditstream.parts import EventParts
 from auditstream.settings import Settings
-from consumers.actor_feed import ActorFeed
 from consumers.backoff import Backoff
 from consumers.decode import prepare
-from consumers.enrich import ActorDirectory
 from consumers.errors import ConsumerError
 from consumers.kafka import GroupConsumer
-from consumers.metrics import Metrics
-from consumers.probe import Probe
-from consumers.processing import Processor
-from consumers.progress import Progress
 from consumers.subscription import Subscription
 from consumers.topics import BrokerTopics
-from schemas.catalogue import Catalogue
-from schemas.columns import avro_schema
 from schemas.errors import SchemaError
-from schemas.reader import RecordReader
 from schemas.registry import Registry, open_registry
 from schemas.settings import KafkaSettings
 from sinks import open_sink
@@ -86,17 +77,15 @@ class NotifierService:
             CatalogueError: A catalogue file is wrong.
             RetentionInvalid: The retention settings contradict themselves.
         """
-        self._settings, self._sink, policy = settings, sink, settings.notify
-        self._kafka = named(settings.kafka)
-        catalogue = Catalogue.load(settings.catalogue.files, retention_classes=settings.retention.classes)
-        self.metrics, self.progress = Metrics(__version__), Progress(settings.worker.progress_timeout_s)
-        self._directory = ActorDirectory(settings.enrich.max_actors, enabled=bool(settings.kafka.actors_topic))
-        self._processor = self._made_processor(registry, catalogue)
-        self._topics = BrokerTopics(self._kafka)
-        self._feed = self._actor_feed(registry, sink) if settings.kafka.actors_topic else None
+        self._settings = settings = settings.model_copy(update={"kafka": named(settings.kafka)})
+        self._sink, policy = sink, settings.notify
+        self._topics = BrokerTopics(settings.kafka)
+        # Storing the cards of actors is the workers' business.
+        self._parts = EventParts(settings, registry, topics=self._topics, sink=sink, leads=lambda: False)
+        self.metrics, self.progress = self._parts.metrics, self._parts.progress
         self._connections = Connections(settings.clickhouse)
         delivery_log = DeliveryLog(self._connections, settings.kafka.events_topic, policy.log_days)
-        desk = Desk(rules, catalogue, delivery_log, metrics=self.metrics, clock=present)
+        desk = Desk(rules, self._parts.catalogue, delivery_log, metrics=self.metrics, clock=present)
         sender = Sender(
             open_channels(rules),
             delivery_log,
@@ -106,46 +95,17 @@ class NotifierService:
             ended=desk.ended,
         )
         self.notifier = Notifier(
-            self._processor,
+            self._parts.processor,
             desk,
             sender,
             metrics=self.metrics,
             progress=self.progress,
             stop_budget_s=policy.stop_budget_s,
         )
-        self._probe: Probe | None = None
-
-    def _made_processor(self, registry: Registry, catalogue: Catalogue) -> Processor:
-        settings = self._settings
-        return Processor(
-            lambda schema_id: dict(registry.schema(schema_id)),
-            catalogue,
-            validate=settings.validate_,
-            enrich=settings.enrich,
-            retention=settings.retention,
-            worker=settings.worker,
-            directory=self._directory,
-            worker_version=__version__,
-        )
-
-    def _actor_feed(self, registry: Registry, sink: Sink) -> ActorFeed:
-        return ActorFeed(
-            self._kafka,
-            self._directory,
-            RecordReader(avro_schema("actor", 1), lambda schema_id: dict(registry.schema(schema_id))),
-            topics=self._topics,
-            sink=sink,
-            metrics=self.metrics,
-            leads=lambda: False,  # storing cards is the workers' business
-        )
 
     def __enter__(self) -> NotifierService:
         """Serve metrics and health, and begin to load the actor directory."""
-        policy = self._settings.notify
-        self._probe = Probe(policy.http_host, policy.http_port, self.metrics, self.progress)
-        log.info("probe_listening", host=policy.http_host, port=self._probe.port)
-        if self._feed is not None:
-            self._feed.start()
+        self._parts.start(self._settings.notify.http_host, self._settings.notify.http_port)
         return self
 
     def __exit__(
@@ -153,11 +113,7 @@ class NotifierService:
     ) -> None:
         """Stop serving and following."""
         del kind, error, trace
-        if self._feed is not None:
-            self._feed.close()
-        if self._probe is not None:
-            self._probe.close()
-        self._processor.close()
+        self._parts.close()
         self._connections.close()
 
     def run(self) -> None:
@@ -167,12 +123,11 @@ class NotifierService:
             SinkMisconfigured: The database is not migrated, or does not fit.
         """
         self._check()
-        if self._feed is not None:
-            self._feed.wait_loaded(self._settings.enrich.actors_load_s, lambda: self.notifier.stopping)
+        self._parts.wait_loaded(lambda: self.notifier.stopping)
         policy = self._settings.notify
         member = self._settings.worker.model_copy(update={"group_id": policy.group_id, "instance_id": ""})
         subscription = Subscription(
-            GroupConsumer(self._kafka, member),
+            GroupConsumer(self._settings.kafka, member),
             self._topics,
             start_at=policy.start_at,
             metrics=self.metrics,

@@ -1,4 +1,4 @@
-"""Workers running in threads of the test process, and what they have stored."""
+"""Services running in threads of the test process, and what workers have stored."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, Self
+from types import TracebackType
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from auditstream.service import WorkerService
 from auditstream.settings import Settings
+from consumers.metrics import Metrics
 from infrastructure.load import Place
 from infrastructure.oracle import Oracle
 from infrastructure.ports import wait_until
@@ -25,18 +27,44 @@ from sinks.sink import Manifest, Sink
 PATIENCE_S = 30.0
 
 
-class RunningWorker:
-    """A whole worker (``WorkerService``) in a thread of this process.
+class Service(Protocol):
+    """What runs in a thread: a worker or a notifier, as their commands run it."""
+
+    metrics: Metrics
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+    def run(self) -> None:
+        """Work until a stop is asked for."""
+        ...
+
+
+_S = TypeVar("_S", bound=Service)
+
+
+class RunningService(Generic[_S]):
+    """A whole service in a thread of this process.
 
     Attributes:
-        service: The worker with its metrics and health.
+        service: The service with its metrics and health.
     """
 
-    def __init__(self, settings: Settings, sink: Sink, registry: Registry) -> None:
-        """Put a worker together; the caller closes sink and registry after it."""
-        self.service = WorkerService(settings, sink, registry)
-        self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="running-worker", daemon=True)
+    def __init__(self, name: str, service: _S, ask_to_stop: Callable[[], None]) -> None:
+        """Prepare it; nothing runs yet.
+
+        Args:
+            name: What it is, for the thread and for what is told of it.
+            service: The service.
+            ask_to_stop: Asks it to finish.
+        """
+        self.service = service
+        self._name, self._ask_to_stop = name, ask_to_stop
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=f"running-{name}", daemon=True)
 
     def start(self) -> Self:
         """Begin to work."""
@@ -47,23 +75,23 @@ class RunningWorker:
         try:
             with self.service:
                 self.service.run()
-        except Exception as error:  # handed to the test
+        except BaseException as error:  # handed to the test
             self._error = error
 
     def stop(self) -> None:
-        """Stop calmly; raises what the worker ended with. Idempotent."""
-        self.service.worker.stop()
+        """Stop calmly; raises what the service ended with. Idempotent."""
+        self._ask_to_stop()
         self._thread.join(PATIENCE_S)
         if self._thread.is_alive():
-            raise TimeoutError(f"the worker did not stop within {PATIENCE_S:g} s")
+            raise TimeoutError(f"the {self._name} did not stop within {PATIENCE_S:g} s")
         if self._error is not None:
             raise self._error
 
-    def ended_with(self) -> Exception:
-        """Wait until the worker ends by itself; return its error."""
+    def ended_with(self) -> BaseException:
+        """Wait until the service ends by itself; return its error."""
         self._thread.join(PATIENCE_S)
         if self._thread.is_alive() or self._error is None:
-            raise TimeoutError("the worker did not end with an error")
+            raise TimeoutError(f"the {self._name} did not end with an error")
         error, self._error = self._error, None
         return error
 
@@ -76,6 +104,21 @@ class RunningWorker:
         """Return a metric's value, 0 when it was never touched."""
         return self.service.metrics.value(name, **labels)
 
+    def wait(self, condition: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S) -> None:
+        """Wait for something that the service brings about; raises at once what the service ended with."""
+        wait_until(lambda: condition() or not self.running, timeout_s=timeout_s, what=what)
+        if not condition() and self._error is not None:
+            raise self._error
+
+
+class RunningWorker(RunningService[WorkerService]):
+    """A whole worker (``WorkerService``) in a thread of this process."""
+
+    def __init__(self, settings: Settings, sink: Sink, registry: Registry) -> None:
+        """Put a worker together; the caller closes sink and registry after it."""
+        service = WorkerService(settings, sink, registry)
+        super().__init__("worker", service, service.worker.stop)
+
     def stored(self) -> int:
         """Return how many messages it brought to their end."""
         fates = ("stored", "dead_lettered", "filtered")
@@ -85,12 +128,6 @@ class RunningWorker:
         """Wait until it has brought that many messages to their end, then check that there are no more."""
         self.wait(lambda: self.stored() >= count, f"the end of {count} messages", timeout_s)
         assert self.stored() == count
-
-    def wait(self, condition: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S) -> None:
-        """Wait for something that the worker brings about; raises at once what the worker ended with."""
-        wait_until(lambda: condition() or not self.running, timeout_s=timeout_s, what=what)
-        if not condition() and self._error is not None:
-            raise self._error
 
     def waiting_for(self) -> str:
         """Return what ``/health/ready`` says, empty when it is ready."""

@@ -6,7 +6,6 @@ import gzip
 import json
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -23,20 +22,7 @@ from sinks.migrate import Migrator
 from sinks.sink import OffsetRange
 from sinks.testing import batch
 
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedEngine]:
-    served = ServedEngine(tmp_path_factory.mktemp("served"), "--faults")
-    served.start()
-    yield served
-    served.close()
-
-
-@pytest.fixture
-def http(engine: ServedEngine) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"http://127.0.0.1:{engine.settings.port}", timeout=30) as client:
-        yield client
-        client.delete("/faults")
+pytest_plugins = ["infrastructure.faults_fixtures"]
 
 
 @pytest.fixture
@@ -160,8 +146,8 @@ def test_a_fault_that_does_not_exist_is_refused(http: httpx.Client) -> None:
     assert http.post("/faults", json={"insert": 1, "action": "explode"}).status_code == 400
 
 
-def test_a_lost_answer_is_completed_exactly_once(engine: ServedEngine, http: httpx.Client) -> None:
-    settings = fresh_database(engine.settings)
+def test_a_lost_answer_is_completed_exactly_once(faulty_engine: ServedEngine, http: httpx.Client) -> None:
+    settings = fresh_database(faulty_engine.settings)
     connections = Connections(settings)
     Migrator(connections).migrate()
     sink = ClickHouseSink(settings)
@@ -178,8 +164,10 @@ def test_a_lost_answer_is_completed_exactly_once(engine: ServedEngine, http: htt
     connections.close()
 
 
-def test_a_code_without_a_verdict_is_tried_a_limited_number_of_times(engine: ServedEngine, http: httpx.Client) -> None:
-    settings = fresh_database(engine.settings)
+def test_a_code_without_a_verdict_is_tried_a_limited_number_of_times(
+    faulty_engine: ServedEngine, http: httpx.Client
+) -> None:
+    settings = fresh_database(faulty_engine.settings)
     connections = Connections(settings)
     Migrator(connections).migrate()
     sink = ClickHouseSink(settings)
@@ -194,9 +182,9 @@ def test_a_code_without_a_verdict_is_tried_a_limited_number_of_times(engine: Ser
 
 
 def test_an_insert_that_still_waits_is_ended_before_the_range_is_read_back(
-    engine: ServedEngine, http: httpx.Client
+    faulty_engine: ServedEngine, http: httpx.Client
 ) -> None:
-    settings = fresh_database(engine.settings).model_copy(update={"insert_timeout_s": 1.0})
+    settings = fresh_database(faulty_engine.settings).model_copy(update={"insert_timeout_s": 1.0})
     connections = Connections(settings)
     Migrator(connections).migrate()
     impatient = ClickHouseSink(settings)

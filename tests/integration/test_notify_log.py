@@ -29,6 +29,8 @@ from sinks.errors import SinkUnavailable
 from sinks.migrate import Migrator
 from sinks.testing import rows
 
+pytest_plugins = ["infrastructure.faults_fixtures"]
+
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
 TOPIC = "audit.events"
 RULES = """
@@ -42,23 +44,8 @@ deduplicate = { key = "{{ event.actor_id }}", minutes = 10 }
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedEngine]:
-    served = ServedEngine(tmp_path_factory.mktemp("served"), "--faults")
-    served.start()
-    yield served
-    served.close()
-
-
-@pytest.fixture
-def faults(engine: ServedEngine) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"http://127.0.0.1:{engine.settings.port}", timeout=30) as client:
-        yield client
-        client.delete("/faults")
-
-
-@pytest.fixture(scope="module")
-def connections(engine: ServedEngine) -> Iterator[Connections]:
-    settings = fresh_database(engine.settings)
+def connections(faulty_engine: ServedEngine) -> Iterator[Connections]:
+    settings = fresh_database(faulty_engine.settings)
     opened = Connections(settings)
     Migrator(opened).migrate()
     yield opened
@@ -195,9 +182,9 @@ def events(*numbers: int, **fields: Any) -> pa.Table:
 @pytest.mark.parametrize("insert", [1, 2, 3])
 @pytest.mark.parametrize("action", ["drop_request", "drop_answer"])
 def test_a_lost_insert_or_answer_neither_loses_nor_repeats_a_message(
-    office: Office, log: DeliveryLog, faults: httpx.Client, action: str, insert: int
+    office: Office, log: DeliveryLog, http: httpx.Client, action: str, insert: int
 ) -> None:
-    faults.post("/faults", json={"insert": insert, "action": action}).raise_for_status()
+    http.post("/faults", json={"insert": insert, "action": action}).raise_for_status()
     first = office.desk.notices(events(1, 2)) + office.desk.notices(events(3, actor_id="u1"))
     office.record(first)
     sent = office.send()

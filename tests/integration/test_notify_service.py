@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -27,7 +26,7 @@ from infrastructure.kafka import Topics
 from infrastructure.ports import wait_until
 from infrastructure.processes import ControlledProcess, Processes
 from infrastructure.receivers import JsonReceiver, MailServer, json_receiver, mail_server
-from infrastructure.running import PATIENCE_S, Warehouse
+from infrastructure.running import PATIENCE_S, RunningService, Warehouse
 from schemas.columns import avro_schema
 from schemas.registry import value_subject
 from schemas.wire import EventCodec
@@ -40,33 +39,13 @@ pytest_plugins = ["infrastructure.running_fixtures"]
 LOG = "notification_deliveries"
 
 
-class RunningNotifier:
+class RunningNotifier(RunningService[NotifierService]):
     """A whole notifier in a thread of this process."""
 
     def __init__(self, settings: Settings, rules: Path, bench: Bench) -> None:
         self._sink = open_sink(settings.clickhouse)
-        self.service = NotifierService(settings, load_rules(rules), bench.registry, self._sink)
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="running-notifier", daemon=True)
-
-    def start(self) -> Self:
-        self._thread.start()
-        return self
-
-    def _run(self) -> None:
-        try:
-            with self.service:
-                self.service.run()
-        except BaseException as error:  # handed to the test
-            self._error = error
-
-    def value(self, name: str, **labels: str) -> float:
-        return self.service.metrics.value(name, **labels)
-
-    def wait(self, condition: Callable[[], bool], what: str) -> None:
-        wait_until(lambda: condition() or not self._thread.is_alive(), timeout_s=PATIENCE_S, what=what)
-        if not condition() and self._error is not None:
-            raise self._error
+        service = NotifierService(settings, load_rules(rules), bench.registry, self._sink)
+        super().__init__("notifier", service, service.notifier.stop)
 
     def wait_read(self, messages: int) -> None:
         """Wait until that many messages were consumed and committed."""
@@ -77,13 +56,10 @@ class RunningNotifier:
         self.wait(lambda: self.value("auditstream_commits_total", result="accepted") >= 1, "the first commit")
 
     def stop(self) -> None:
-        if self._thread.is_alive():
-            self.service.notifier.stop()
-            self._thread.join(PATIENCE_S)
-        assert not self._thread.is_alive(), "the notifier did not stop"
-        self._sink.close()
-        if self._error is not None:
-            raise self._error
+        try:
+            super().stop()
+        finally:
+            self._sink.close()
 
 
 class Notifiers:
