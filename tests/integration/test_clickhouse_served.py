@@ -216,3 +216,31 @@ def test_it_returns_with_its_data_after_being_killed(tmp_path: Path) -> None:
     finally:
         served.close()
     assert "never a production server" in next(tmp_path.glob("*.log")).read_text(encoding="utf-8")
+
+
+def test_it_ends_in_order_while_clients_go_on_asking(tmp_path: Path) -> None:
+    served = ServedEngine(tmp_path)
+    served.start()
+    url, refused = f"http://127.0.0.1:{served.settings.port}", threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(base_url=url, timeout=30) as client:
+            while True:
+                try:
+                    client.post("/", content="SELECT sum(number) FROM numbers(2000000)").raise_for_status()
+                except httpx.HTTPError:
+                    refused.set()
+                    return
+
+    clients = [threading.Thread(target=ask) for _ in range(8)]
+    for client in clients:
+        client.start()
+    try:
+        time.sleep(0.5)
+        served.stop()
+        for client in clients:
+            client.join(30)
+        assert refused.is_set()
+        assert not any(client.is_alive() for client in clients)
+    finally:
+        served.close()
