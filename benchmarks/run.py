@@ -103,7 +103,8 @@ def headline(found: Results) -> dict[str, Any]:
     if reads := found.get("query"):
         figures |= _of_reads(reads)
     if stored := found.get("stored"):
-        figures["stored_vs_avro_zstd3"] = stored["compared_with_avro_zstd3"]
+        figures["stored_vs_avro_zstd3"] = stored["large_parts"]["compared_with_avro_zstd3"]
+        figures["stored_small_parts_vs_avro_zstd3"] = stored["small_parts"]["compared_with_avro_zstd3"]
     if submits := found.get("submitting"):
         figures |= {f"submit_{key}": submits[key] for key in ("events_per_cpu_s",)}
         figures |= {key: submits[key] for key in ("submit_p50_us", "submit_p99_us")}
