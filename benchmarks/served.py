@@ -55,7 +55,7 @@ class ServedWorker:
             raise RuntimeError(f"{self.process.name} ended:\n{self.process.log_tail()}")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """A moment of a run.
 
@@ -245,9 +245,9 @@ def scaling(ones: Sequence[ServedRun], twos: Sequence[ServedRun]) -> float:
 
 
 def windows(run: ServedRun) -> dict[str, object]:
-    """Return rate and memory of equal parts of a backlog."""
+    """Return rate and memory of equal parts of a backlog; parts that one batch completed together are one."""
     edges = [run.events * n / _WINDOWS for n in range(1, _WINDOWS + 1)]
-    reached = [next(s for s in run.samples if s.stored >= edge) for edge in edges]
+    reached = list(dict.fromkeys(next(s for s in run.samples if s.stored >= edge) for edge in edges))
     starts = [run.samples[0], *reached[:-1]]
     rates = [(b.stored - a.stored) / (b.wall_s - a.wall_s) for a, b in zip(starts, reached, strict=True)]
     return {

@@ -182,6 +182,12 @@ def test_each_fifth_of_a_backlog_has_its_own_rate_and_memory() -> None:
     assert found["window_rss_mib"] == [101, 102, 103, 104, 105]
 
 
+def test_fifths_that_one_batch_completed_together_are_one_window() -> None:
+    run = ServedRun(1, 1000)
+    run.samples = [Sample(0, 0, 0), Sample(4, 400, 101), Sample(10, 1000, 102)]
+    assert windows(run) == {"window_events_per_s": [100, 100], "window_rss_mib": [101, 102]}
+
+
 def watched(sent: list[tuple[int, float]], seen: list[tuple[float, int]]) -> tuple[Load, Lookout]:
     load = SimpleNamespace(sent=defaultdict(list, {0: sent}))
     lookout = SimpleNamespace(seen=defaultdict(list, {0: seen}))
