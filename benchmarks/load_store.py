@@ -150,8 +150,7 @@ class Store:
             told(f"{last:,} of {self.rows:,} rows")
 
     def fill_plain(self) -> None:
-        """Make a table of the same rows as people do without thought: by time, without index; again if it was there."""
-        self._command(f"DROP TABLE IF EXISTS {self._table(PLAIN_TABLE)} SYNC")
+        """Make a table of the same rows as people do without thought: by time, without index."""
         self._create_plain()
         self._command(f"INSERT INTO {self._table(PLAIN_TABLE)} SELECT * FROM {self._table('audit_events')}")  # noqa: S608 - ours
 
@@ -160,17 +159,8 @@ class Store:
         for table in ("audit_events", PLAIN_TABLE):
             # Parts that were merged are on the disk twice until they are removed.
             self._command(f"ALTER TABLE {self._table(table)} MODIFY SETTING old_parts_lifetime = 1")
-            for partition in self._partitions(table):
-                self._command(f"OPTIMIZE TABLE {self._table(table)} PARTITION ID '{partition}' FINAL")
+            self._command(f"OPTIMIZE TABLE {self._table(table)} FINAL")
             told(f"{table} is merged")
-
-    def _partitions(self, table: str) -> Sequence[str]:
-        rows = self.connections.rows(
-            "SELECT DISTINCT partition_id AS id FROM system.parts WHERE active AND table = {table:String} "
-            "AND database = {name:String} ORDER BY id",
-            {"table": table, "name": self.connections.settings.database},
-        )
-        return [str(row["id"]) for row in rows]
 
     def _create_plain(self) -> None:
         names = ", ".join(f"`{c['name']}` {c['type']}" for c in self._columns())

@@ -21,6 +21,7 @@ from query.deliveries import arrival_numbers
 from query.errors import InvalidCursor
 from query.fields import READ_FIELDS, Row, chosen, select_list, shown_fields, to_rows
 from query.parameters import Parameters
+from query.period import HOUR_MICROS
 from query.question import Question
 from query.sorting import Order
 
@@ -31,7 +32,6 @@ TopicPartition: TypeAlias = tuple[str, int]
 _STEP_EVENTS = 50_000
 #: By which deliveries of one event are told.
 _KEYS = Order.of("time", descending=False)
-_HOUR_MICROS = 3_600_000_000
 #: Spans of time that one statement is narrowed to.
 _MOST_SPANS = 100
 #: Partitions in one statement.
@@ -202,7 +202,7 @@ def _hours(database: Database, stretches: Sequence[_Stretch]) -> Sequence[int]:
     parameters = Parameters()
     places = " OR ".join(s.condition(parameters) for s in stretches)
     statement = (
-        f"SELECT DISTINCT intDiv(toUnixTimestamp64Micro(occurred_at), {_HOUR_MICROS}) AS hour "  # noqa: S608 - values are bound
+        f"SELECT DISTINCT intDiv(toUnixTimestamp64Micro(occurred_at), {HOUR_MICROS}) AS hour "  # noqa: S608 - values are bound
         f"FROM audit_events WHERE {places} ORDER BY hour"
     )
     return [row["hour"] for row in database.rows(statement, parameters, settings=_SETTINGS)]
@@ -219,7 +219,7 @@ def _within(hours: Sequence[int], parameters: Parameters) -> str:
     if len(spans) > _MOST_SPANS:
         spans = [[hours[0], hours[-1]]]
     # Division rounds towards zero, so that hours before 1970 reach into the next one.
-    ends = (((first - 1) * _HOUR_MICROS, (last + 2) * _HOUR_MICROS) for first, last in spans)
+    ends = (((first - 1) * HOUR_MICROS, (last + 2) * HOUR_MICROS) for first, last in spans)
     told = (
         f"occurred_at BETWEEN {parameters.moment_of_micros(a)} AND {parameters.moment_of_micros(b)}" for a, b in ends
     )

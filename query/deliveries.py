@@ -30,11 +30,12 @@ Place: TypeAlias = tuple[str, ...]
 #: Digest of what was sent -> where it was stored, the first stored first.
 Contents: TypeAlias = Mapping[str, Sequence[Place]]
 
-_ID = "tenant_id, occurred_at, event_id"
+#: Columns that deliveries of one event share; events in conflict do too.
+EVENT_KEY = "tenant_id, occurred_at, event_id"
 _IDENTITY = "tenant_id AS tenant, toUnixTimestamp64Micro(occurred_at) AS moment, toString(event_id) AS id"
 _PLACE = "[toString(kafka_topic_id), toString(kafka_partition), toString(kafka_offset)] AS place"
 #: Times looked up in one statement; more outgrow the address of a request.
-_MOST_TIMES = 500
+MOST_TIMES = 500
 #: Computed by the worker from what the service sent, and nothing else.
 _CONVERTED = ("event_id", "ip")
 
@@ -121,7 +122,7 @@ def repeated(database: Database, question: Question, wanted: Collection[Identity
         parameters = Parameters()
         statement = (
             f"SELECT {_IDENTITY} FROM audit_events WHERE {_where(question, some, parameters)} "  # noqa: S608 - values are bound
-            f"GROUP BY {_ID} HAVING count() > 1"
+            f"GROUP BY {EVENT_KEY} HAVING count() > 1"
         )
         rows = database.rows(statement, parameters, hint=question.hint)
         found |= {(r["tenant"], r["moment"], r["id"]) for r in rows} & set(some)
@@ -166,5 +167,5 @@ def _where(question: Question, some: Sequence[Identity], parameters: Parameters)
 
 def _chunks(wanted: Collection[Identity]) -> Iterator[Sequence[Identity]]:
     ordered = sorted(wanted, key=lambda event: event[1])
-    for at in range(0, len(ordered), _MOST_TIMES):
-        yield ordered[at : at + _MOST_TIMES]
+    for at in range(0, len(ordered), MOST_TIMES):
+        yield ordered[at : at + MOST_TIMES]

@@ -89,9 +89,14 @@ def depth(expression: Expression) -> int:
     return 1
 
 
+def conjuncts(expression: Expression) -> tuple[Expression, ...]:
+    """Return the parts that every match fulfils, one by one; an expression that is no ``All`` is its only part."""
+    return expression.parts if isinstance(expression, All) else (expression,)
+
+
 def conjunction(*expressions: Expression) -> Expression:
     """Return one expression that asks for all of several."""
-    parts = tuple(p for e in expressions for p in (e.parts if isinstance(e, All) else (e,)))
+    parts = tuple(p for e in expressions for p in conjuncts(e))
     return parts[0] if len(parts) == 1 else All(parts)
 
 

@@ -14,17 +14,16 @@ from typing import Any, TypeAlias
 
 from query.condition import condition, find_filter
 from query.database import Database
-from query.expression import All, Expression, Term, terms
+from query.expression import All, Expression, Term, conjuncts, terms
 from query.parameters import Bindable, Parameters
-from query.period import micros, parse_moment
+from query.period import HOUR_MICROS, micros, parse_moment
 from query.question import Question
 
 #: Expression of a moment -> expression of what is counted by.
 ByTime: TypeAlias = Callable[[str], str]
 
-_HOUR_MICROS = 3_600_000_000
 #: Both expressions are keys of the projection, letter by letter.
-_HOUR = f"intDiv(toUnixTimestamp64Micro(occurred_at), {_HOUR_MICROS})"
+_HOUR = f"intDiv(toUnixTimestamp64Micro(occurred_at), {HOUR_MICROS})"
 _EXPIRY = "intDiv(toUnixTimestamp64Milli(expires_at), 3600000)"
 _PRESENT = "intDiv(toUnixTimestamp64Milli(now64(3, 'UTC')), 3600000)"
 #: Filters on columns of the projection.
@@ -101,16 +100,15 @@ class Hours:
     @classmethod
     def of(cls, question: Question) -> Hours | None:
         """Return the hours of a question, None when the projection does not serve it."""
-        whole = question.expression
-        parts = whole.parts if isinstance(whole, All) else (whole,)
+        parts = conjuncts(question.expression)
         period = {name: [p for p in parts if _is(p, name)] for name in ("since", "until")}
         columns = tuple(p for p in parts if not _is(p, "since") and not _is(p, "until"))
         if not _names(All(columns)) <= _FILTERS or any(len(found) > 1 for found in period.values()):
             return None
         since, until = (_moment(question, found) for found in period.values())
         # In whole hours, numbers are rounded towards zero: hours from the first one of 1970 on are as they should be.
-        first = 1 if since is None else max(1, -(-since // _HOUR_MICROS))
-        end = None if until is None else until // _HOUR_MICROS
+        first = 1 if since is None else max(1, -(-since // HOUR_MICROS))
+        end = None if until is None else until // HOUR_MICROS
         if end is not None and end - first < _LEAST_HOURS:
             return None
         tenants = All(tuple(p for p in columns if _names(p) == {"tenant"}))
@@ -145,7 +143,7 @@ class Hours:
         clock = self.question.clock
         column = f", {by.column}" if by.column in COLUMNS else ""
         value = by.time(_moment_of("hour", 0)) if by.time else by.column
-        divided = f"{value} != {by.time(_moment_of('hour', _HOUR_MICROS - 1))}" if by.time else "0"
+        divided = f"{value} != {by.time(_moment_of('hour', HOUR_MICROS - 1))}" if by.time else "0"
         fits = "1" if self.columns == self.tenants else condition(self.columns, parameters, clock)
         where = [condition(self.tenants, parameters, clock), f"{_EXPIRY} >= {_PRESENT}"]
         where.append(f"{_HOUR} >= {parameters.bind(self.first, 'Int64')}")
@@ -169,13 +167,13 @@ class Hours:
 
     def _outside(self, edges: Sequence[int], present: int, parameters: Parameters) -> Iterator[str]:
         """Return conditions on what no whole hour tells."""
-        yield f"occurred_at < {parameters.moment_of_micros(self.first * _HOUR_MICROS)}"
+        yield f"occurred_at < {parameters.moment_of_micros(self.first * HOUR_MICROS)}"
         if self.end is not None:
-            yield f"occurred_at >= {parameters.moment_of_micros(self.end * _HOUR_MICROS)}"
+            yield f"occurred_at >= {parameters.moment_of_micros(self.end * HOUR_MICROS)}"
         if edges:
             inside = " OR ".join(
-                f"occurred_at >= {parameters.moment_of_micros(hour * _HOUR_MICROS)} "
-                f"AND occurred_at < {parameters.moment_of_micros((hour + 1) * _HOUR_MICROS)}"
+                f"occurred_at >= {parameters.moment_of_micros(hour * HOUR_MICROS)} "
+                f"AND occurred_at < {parameters.moment_of_micros((hour + 1) * HOUR_MICROS)}"
                 for hour in edges
             )
             yield f"{_EXPIRY} = {parameters.bind(present, 'Int64')} AND ({inside})"
@@ -195,4 +193,4 @@ def _moment(question: Question, found: Sequence[Expression]) -> int | None:
 
 
 def _moment_of(hour: str, later: int) -> str:
-    return f"fromUnixTimestamp64Micro({hour} * {_HOUR_MICROS} + {later}, 'UTC')"
+    return f"fromUnixTimestamp64Micro({hour} * {HOUR_MICROS} + {later}, 'UTC')"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from query.condition import find_filter
-from query.expression import All, AnyOf, Expression, Term, required_terms, terms
+from query.expression import All, AnyOf, Expression, Term, conjuncts, required_terms, terms
 from query.networks import parse_network
 from query.question import Question
 
@@ -26,10 +26,9 @@ def lanes(question: Question) -> tuple[Lane, ...]:
     if tenant is None:
         return ()
     period = [t for t in map(question.required, _PERIOD) if t is not None]
-    parts = question.expression.parts if isinstance(question.expression, All) else (question.expression,)
     if keys := _keys(required_terms(question.expression)):
         return ((tenant, *keys, *period),)
-    for choices in (p.parts for p in parts if isinstance(p, AnyOf)):
+    for choices in (p.parts for p in conjuncts(question.expression) if isinstance(p, AnyOf)):
         found = [_keys(required_terms(c)) for c in choices]
         if 0 < len(found) <= _MOST and all(found):
             return tuple((tenant, *keys, *period) for keys in found)
@@ -41,7 +40,7 @@ def exact_lanes(question: Question) -> tuple[Lane, ...]:
 
     Everything on one of them is a match.
     """
-    parts = question.expression.parts if isinstance(question.expression, All) else ()
+    parts = conjuncts(question.expression)
     common = [p for p in parts if isinstance(p, Term)]
     others = [p.parts for p in parts if isinstance(p, AnyOf)]
     names = [find_filter(t).name for t in common]

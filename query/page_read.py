@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from query.database import Database
 from query.fields import select_list, shown_fields
 from query.parameters import Parameters
-from query.period import micros, parse_moment
+from query.period import HOUR_MICROS, micros, parse_moment
 from query.question import Question
 from query.shortcut import Shortcut
 from query.sorting import Order, cursor_keys
@@ -17,10 +17,9 @@ from query.sorting import Order, cursor_keys
 #: Binds its values and returns a condition on the time of events.
 _Times: TypeAlias = Callable[[Parameters], str]
 
-_HOUR_MICROS = 3_600_000_000
 #: Widths of windows that are looked into one after the other, then all the rest. Each is far wider than the one
 #: before, so that a search for what is rare asks few questions, and little is read twice as long as none finds enough.
-_WIDTHS_MICROS = (6 * _HOUR_MICROS, 6 * 16 * _HOUR_MICROS, 6 * 256 * _HOUR_MICROS)
+_WIDTHS_MICROS = (6 * HOUR_MICROS, 6 * 16 * HOUR_MICROS, 6 * 256 * HOUR_MICROS)
 #: Filters by ids that few rows have: their index leaves out nearly everything, whatever the time.
 _RARE = ("event", "request", "session", "correlation", "trace", "run", "task", "export", "webhook")
 #: Rows up to which the engine does well to read the further columns after it has sorted.

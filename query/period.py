@@ -15,6 +15,8 @@ EXPECTED = (
     "24h, 7d, 2w (before now), now, today or yesterday"
 )
 
+HOUR_MICROS = 3_600_000_000
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RELATIVE = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

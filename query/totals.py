@@ -14,7 +14,7 @@ from typing import Any
 
 from query.condition import condition
 from query.database import Database
-from query.deliveries import digest_of_content
+from query.deliveries import EVENT_KEY, MOST_TIMES, digest_of_content
 from query.expression import All
 from query.hourly import ALL_TOGETHER, By, Counted, Hours
 from query.lanes import exact_lanes
@@ -25,10 +25,6 @@ from query.question import ALIVE, Question
 EXACT_ROWS = 250_000
 #: … and rows up to which those are looked for of which hours have told the number.
 _LOOKED_AT = 8 * EXACT_ROWS
-
-#: Times that are looked up in one statement; more outgrow the address of a request.
-_MOST_TIMES = 500
-_ID = "tenant_id, occurred_at, event_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +123,9 @@ def surplus(
     where = _where(question, times, parameters)
     statement = (
         f"SELECT value, sum(copies - 1) AS more FROM (SELECT {by.value} AS value, count() AS copies FROM audit_events "  # noqa: S608 - values are bound
-        f"WHERE {where} AND ({_ID}) IN "
-        f"(SELECT {_ID} FROM audit_events WHERE {where} GROUP BY {_ID} HAVING count() > 1) "
-        f"GROUP BY {_ID}, {digest_of_content()}, value HAVING copies > 1) GROUP BY value"
+        f"WHERE {where} AND ({EVENT_KEY}) IN "
+        f"(SELECT {EVENT_KEY} FROM audit_events WHERE {where} GROUP BY {EVENT_KEY} HAVING count() > 1) "
+        f"GROUP BY {EVENT_KEY}, {digest_of_content()}, value HAVING copies > 1) GROUP BY value"
     )
     rows = database.rows(statement, parameters, hint=question.hint, settings=by.settings)
     return {row["value"]: row["more"] for row in rows}
@@ -150,11 +146,11 @@ def _counted_by_lanes(database: Database, question: Question) -> int | None:
         for lane in found
     )
     statement = (
-        f"SELECT countIf(found = 1) AS once, groupArrayIf({_MOST_TIMES + 1})(micros, found > 1) AS several "  # noqa: S608 - values are bound
+        f"SELECT countIf(found = 1) AS once, groupArrayIf({MOST_TIMES + 1})(micros, found > 1) AS several "  # noqa: S608 - values are bound
         f"FROM (SELECT micros, count() AS found FROM ({listed}) GROUP BY micros)"
     )
     row = database.rows(statement, parameters, hint=question.hint)[0]
-    if len(row["several"]) > _MOST_TIMES:
+    if len(row["several"]) > MOST_TIMES:
         return None
     if not row["several"]:
         return int(row["once"])

@@ -37,8 +37,8 @@ def filled(settings: ClickHouseSettings, rows: int, told: Callable[[str], None])
     started = time.monotonic()
     if not _count(connections, "audit_events"):
         store.fill(told)
-    store.fill_plain()
-    store.merge(told)
+        store.fill_plain()
+        store.merge(told)
     told(f"the store is there after {time.monotonic() - started:.0f} s")
     for table in ("audit_events", PLAIN_TABLE):
         found = _count(connections, table)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from query.condition import check, find_filter
 from query.errors import InvalidQuery
-from query.expression import MAX_TERMS, All, AnyOf, Expression, Not, Term, conjunction, terms
+from query.expression import MAX_TERMS, AnyOf, Expression, Not, Term, conjunction, conjuncts, terms
 from query.filters import by_name
 from query.http.json_expression import JsonExpression
 from query.http.parameters import Values
@@ -49,7 +49,7 @@ class _Parts:
         return whole
 
     def _joined(self) -> Expression:
-        query = self.query.parts if isinstance(self.query, All) else (self.query,)
+        query = conjuncts(self.query)
         parts = [*query, *self.filters]
         left_out = [Not(e) for e in self.excluded]
         if not self.any_of:

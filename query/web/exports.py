@@ -40,7 +40,6 @@ from query.web.visit import Visit
 
 _ROWS = 50
 _ORIGIN = "dashboard"
-#: Names in an address that are parts of the question, beside filters.
 #: Fields of the form that are no filters begin so: some filters have the same names.
 _OWN = "x."
 #: What the journal shows, in the form that machines like: a field for each.

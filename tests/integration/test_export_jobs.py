@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from exports_reader import WatchedReader
-from infrastructure.clickhouse import fresh_database
 from query import DatabaseUnreachable, InvalidQuery, Page, Question, parse
 from query.exports import (
     Entry,
@@ -38,8 +37,9 @@ from query.exports import (
 from query.exports.selection import Pages
 from query.expression import All, AnyOf, Not, Term
 from query.question import SortName
-from query_log import NOW, Log, address, asked, at, open_log
-from sinks.settings import ClickHouseSettings
+from query_log import NOW, Log, address, asked, at
+
+pytest_plugins = ["infrastructure.log_fixtures"]
 
 ANN = Requester("u-1", name="Ann", origin="dashboard")
 START = datetime(2026, 6, 15, 12, tzinfo=UTC)
@@ -76,18 +76,6 @@ class Desk:
     def stored(self) -> set[str]:
         files = self.directory / "files"
         return {p.name for p in files.iterdir()} if files.exists() else set()
-
-
-@pytest.fixture(scope="module")
-def tables(chdb_path: Path) -> Iterator[Log]:
-    with open_log(fresh_database(ClickHouseSettings(interface="chdb", path=chdb_path))) as opened:
-        yield opened
-
-
-@pytest.fixture
-def log(tables: Log) -> Log:
-    tables.clear()
-    return tables
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -15,20 +14,15 @@ from click.testing import CliRunner, Result
 
 from auditstream.cli import cli
 from auditstream.commands.tail import Follower
-from infrastructure.clickhouse import fresh_database
 from infrastructure.ports import free_port
 from query import START
 from query.filters import all_filters
 from query_log import Log, address, asked, at, open_log
 from sinks.settings import ClickHouseSettings
 
+pytest_plugins = ["infrastructure.log_fixtures"]
+
 EVENT_ID = UUID("01983f2e-6c1b-7a54-9d0e-0d5b8a1c2f3e")
-
-
-@pytest.fixture(scope="module")
-def tables(chdb_path: Path) -> Iterator[Log]:
-    with open_log(fresh_database(ClickHouseSettings(interface="chdb", path=chdb_path))) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -6,36 +6,23 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from infrastructure.clickhouse import fresh_database
 from query import Question, parse, totals
 from query.database import Database, Limits, open_client
 from query.hourly import By, Hours
 from query.parameters import Parameters
 from query.period import from_micros
 from query.totals import Total
-from query_log import NOW, Log, asked, at, open_log
-from sinks.settings import ClickHouseSettings
+from query_log import NOW, Log, asked, at
+
+pytest_plugins = ["infrastructure.log_fixtures"]
 
 HOUR = 3_600_000_000
 START = at("2026-06-01T00:00:00")
-
-
-@pytest.fixture(scope="module")
-def tables(chdb_path: Path) -> Iterator[Log]:
-    with open_log(fresh_database(ClickHouseSettings(interface="chdb", path=chdb_path))) as opened:
-        yield opened
-
-
-@pytest.fixture
-def log(tables: Log) -> Log:
-    tables.clear()
-    return tables
 
 
 @pytest.fixture

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from infrastructure.clickhouse import fresh_database
 from query import (
     START,
     DatabaseNotReady,
@@ -29,25 +26,15 @@ from query.ledger import BatchFilter
 from query.parameters import Parameters
 from query.question import SortName
 from query.shortcut import SETTINGS, Shortcut
-from query_log import TOPIC, Log, address, asked, at, open_log
+from query_log import TOPIC, Log, address, asked, at
 from sinks.connection import Connections
 from sinks.settings import ClickHouseSettings
 from sinks.sink import OffsetRange
 from sinks.testing import batch
 
+pytest_plugins = ["infrastructure.log_fixtures"]
+
 OTHER_TOPIC = UUID("5f0a4f0e-0000-4000-8000-00000000000b")
-
-
-@pytest.fixture(scope="module")
-def tables(chdb_path: Path) -> Iterator[Log]:
-    with open_log(fresh_database(ClickHouseSettings(interface="chdb", path=chdb_path))) as opened:
-        yield opened
-
-
-@pytest.fixture
-def log(tables: Log) -> Log:
-    tables.clear()
-    return tables
 
 
 def walk(log: Log, question: Question, limit: int) -> list[tuple[int, int]]:

@@ -12,16 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from auditstream.cli import cli
-from infrastructure.clickhouse import fresh_database
-from query_log import Log, open_log
+from query_log import Log
 from resend_log import SECRET, EmittingService, attempt, emitting_service
-from sinks.settings import ClickHouseSettings
 
-
-@pytest.fixture(scope="module")
-def tables(chdb_path: Path) -> Iterator[Log]:
-    with open_log(fresh_database(ClickHouseSettings(interface="chdb", path=chdb_path))) as opened:
-        yield opened
+pytest_plugins = ["infrastructure.log_fixtures"]
 
 
 @pytest.fixture
