@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: What a message costs beyond its value: Python objects, offsets and our lists; measured 2026-11 at 290-330 bytes.
-MESSAGE_OVERHEAD_BYTES = 320
+#: What a message costs beyond its value: seven numbers that tell of it, its key, and what a batch makes of them.
+MESSAGE_OVERHEAD_BYTES = 160
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from consumers.kafka import Committed, GroupConsumer
 from consumers.metrics import Metrics
 from consumers.partition import PartitionState
 from consumers.pipeline import Settled
+from consumers.records import Records
 from consumers.settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
@@ -197,17 +198,15 @@ class Ownership:
         self._budget.give_back(size)
         self._metrics.count("auditstream_messages_discarded_total", count)
 
-    def accept(self, messages: Sequence[object]) -> None:
+    def accept(self, pieces: Sequence[Records]) -> None:
         """Sort fetched messages into their partitions' buffers."""
-        now, states = self._clock(), self.states
+        now = self._clock()
         taken = total = 0
-        for message in messages:
-            state = states.get(message.partition())  # type: ignore[attr-defined]  # Message has no stub of its own
-            value = len(message)  # type: ignore[arg-type]
-            size = value + MESSAGE_OVERHEAD_BYTES
-            if state is not None and state.accept(message, size, now):  # type: ignore[arg-type]
-                taken += 1
-                total += value
+        for records in pieces:
+            if (state := self.states.get(records.partition)) is not None:
+                count, value_bytes = state.accept(records, now)
+                taken += count
+                total += value_bytes
         self._budget.take(total + taken * MESSAGE_OVERHEAD_BYTES)
         self._metrics.count("auditstream_messages_consumed_total", taken)
         self._metrics.count("auditstream_bytes_consumed_total", total)
@@ -230,7 +229,7 @@ class Ownership:
 
     def buffered(self) -> int:
         """Return how many fetched messages wait for their batch."""
-        return sum(len(s.buffer) for s in self.states.values())
+        return sum(s.buffered for s in self.states.values())
 
     def measure_lag(self, now: float) -> None:
         """Set the lag of every partition, in offsets and in seconds."""

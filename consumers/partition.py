@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import threading
-from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 import numpy as np
-from confluent_kafka import Message
 
-from consumers.batch import MessageBatch, Payloads, RawMessage
+from consumers.batch import MessageBatch
 from consumers.budget import MESSAGE_OVERHEAD_BYTES
+from consumers.records import Records, batch_of
 from consumers.settings import WorkerSettings
 from sinks.sink import Manifest, OffsetRange
-
-
-class KafkaMessages(Sequence[RawMessage]):
-    """Messages of a batch; key and headers are taken out only when a dead letter asks for them."""
-
-    def __init__(self, messages: Sequence[Message]) -> None:
-        self._messages = messages
-
-    def __len__(self) -> int:
-        return len(self._messages)
-
-    def __getitem__(self, index: int) -> RawMessage:  # type: ignore[override]  # slices are never taken
-        message = self._messages[index]
-        key = message.key()
-        return RawMessage(
-            key.encode() if isinstance(key, str) else key,
-            message.value(),
-            _headers(message),
-        )
 
 
 @dataclass(slots=True)
@@ -76,7 +55,8 @@ class PartitionState:
         verify_below: The same for every range that begins below this offset: the sink holds rows up to there.
         dirty: ``next_offset`` is ahead of what is committed.
         flight: The announced range being stored.
-        buffer: Fetched messages from ``next_offset`` (or from behind the flight) on.
+        buffer: Fetched messages from ``next_offset`` (or from behind the flight) on, in pieces.
+        buffered: How many they are.
         buffer_bytes: What they hold of the memory budget.
         first_at: Monotonic seconds at which the oldest of them was fetched.
         expected: Lowest offset that the next fetched message can have.
@@ -99,7 +79,8 @@ class PartitionState:
     dirty: bool = False
     dirty_at: float = 0.0
     flight: Flight | None = None
-    buffer: list[Message] = field(default_factory=list)
+    buffer: list[Records] = field(default_factory=list)
+    buffered: int = 0
     buffer_bytes: int = 0
     first_at: float = 0.0
     expected: int = field(init=False)
@@ -124,25 +105,26 @@ class PartitionState:
     @property
     def value_bytes(self) -> int:
         """Bytes of the buffered message values."""
-        return self.buffer_bytes - len(self.buffer) * MESSAGE_OVERHEAD_BYTES
+        return self.buffer_bytes - self.buffered * MESSAGE_OVERHEAD_BYTES
 
-    def accept(self, message: Message, size: int, now: float) -> bool:
-        """Take a fetched message; False when it was already taken before a seek."""
-        offset = message.offset()
-        if offset is None or offset < self.expected or self.seek_to is not None:
-            return False
-        if not self.buffer:
-            self.first_at = now
-        self.buffer.append(message)
-        self.buffer_bytes += size
-        self.expected = offset + 1
-        return True
+    def accept(self, records: Records, now: float) -> tuple[int, int]:
+        """Take fetched messages but for those that were already taken before a seek; return their number and bytes."""
+        fresh = records.beyond(self.expected) if self.seek_to is None else records.part(0, 0)
+        count, value_bytes = len(fresh), fresh.value_bytes
+        if count:
+            if not self.buffer:
+                self.first_at = now
+            self.buffer.append(fresh)
+            self.buffered += count
+            self.buffer_bytes += value_bytes + count * MESSAGE_OVERHEAD_BYTES
+            self.expected = int(fresh.offsets[-1]) + 1
+        return count, value_bytes
 
     def due(self, now: float, policy: WorkerSettings, *, age_s: float, pressed: bool) -> bool:
         """Whether a batch should be cut: full, older than ``age_s``, or memory is short."""
         if not self.buffer:
             return False
-        full = len(self.buffer) >= policy.batch_rows or self.value_bytes >= policy.batch_bytes
+        full = self.buffered >= policy.batch_rows or self.value_bytes >= policy.batch_bytes
         return full or pressed or self.stranded or now - self.first_at >= age_s
 
     def replay_due(self) -> bool:
@@ -153,29 +135,47 @@ class PartitionState:
         """Return how many buffered messages the next batch takes, at least one."""
         last = self.pending_last if self.pending_last is not None else self.announced
         if last is not None:
-            return bisect_right(self.buffer, last, key=lambda m: m.offset() or 0)
-        most = min(len(self.buffer), policy.batch_rows)
+            return sum(int(np.searchsorted(r.offsets, last, side="right")) for r in self.buffer)
+        most = min(self.buffered, policy.batch_rows)
         if self.value_bytes <= policy.batch_bytes:
             return most
-        sizes = np.cumsum(np.fromiter(map(len, self.buffer[:most]), np.int64, most))
-        return max(1, int(np.searchsorted(sizes, policy.batch_bytes, side="right")))
+        ends = np.cumsum(np.concatenate([np.maximum(r.values.lengths, 0) for r in self.buffer])[:most])
+        return max(1, int(np.searchsorted(ends, policy.batch_bytes, side="right")))
 
     def last_planned(self, count: int) -> int:
         """Return the last offset of a batch of ``count`` messages."""
-        return self.pending_last if self.pending_last is not None else int(self.buffer[count - 1].offset() or 0)
+        if self.pending_last is not None:
+            return self.pending_last
+        for records in self.buffer:
+            if count <= len(records):
+                return int(records.offsets[count - 1])
+            count -= len(records)
+        raise ValueError(f"{count} more messages were planned than there are")
+
+    def _cut(self, count: int) -> list[Records]:
+        """Take the first ``count`` messages out of the buffer."""
+        taken: list[Records] = []
+        while count:
+            first = self.buffer.pop(0)
+            taken.append(first.part(0, count))
+            if count < len(first):
+                self.buffer.insert(0, first.part(count, len(first)))
+            count -= len(taken[-1])
+        return taken
 
     def take_off(self, count: int, now: float) -> Flight:
         """Cut ``count`` messages into a flight; the range reaches from ``next_offset`` to the planned last offset."""
         if self.topic_id is None:
             raise ValueError(f"{self.topic}-{self.partition} is not settled")
         last = self.last_planned(count)
-        messages, self.buffer = self.buffer[:count], self.buffer[count:]
-        size = sum(map(len, messages)) + count * MESSAGE_OVERHEAD_BYTES
+        batch_records = self._cut(count)
+        size = sum(r.value_bytes for r in batch_records) + count * MESSAGE_OVERHEAD_BYTES
         self.buffer_bytes -= size
+        self.buffered -= count
         range_ = OffsetRange(self.topic, self.topic_id, self.partition, self.next_offset, last)
         replay = self.replaying or self.verify or self.next_offset < self.verify_below
         self.announced = None
-        self.flight = Flight(_message_batch(range_, messages), self.previous_sha256, replay, size, self.first_at, now)
+        self.flight = Flight(batch_of(range_, batch_records), self.previous_sha256, replay, size, self.first_at, now)
         self.first_at = now
         return self.flight
 
@@ -188,24 +188,7 @@ class PartitionState:
 
     def drop_buffer(self) -> tuple[int, int]:
         """Forget the fetched messages, to be read again; return their count and budget bytes."""
-        dropped = len(self.buffer), self.buffer_bytes
-        self.buffer, self.buffer_bytes = [], 0
+        dropped = self.buffered, self.buffer_bytes
+        self.buffer, self.buffered, self.buffer_bytes = [], 0, 0
         self.expected = self.flight.batch.range.next_offset if self.flight else self.next_offset
         return dropped
-
-
-def _headers(message: Message) -> list[tuple[str, bytes | None]]:
-    # The client's stub allows a dictionary as well, which only producers may give.
-    pairs: list[tuple[str, str | bytes | None]] = list(message.headers() or ())  # type: ignore[arg-type]
-    return [(name, value.encode() if isinstance(value, str) else value) for name, value in pairs]
-
-
-def _message_batch(range_: OffsetRange, messages: list[Message]) -> MessageBatch:
-    count = len(messages)
-    if count == range_.span:
-        offsets = np.arange(range_.first, range_.last + 1, dtype=np.int64)
-    else:
-        offsets = np.fromiter((m.offset() or 0 for m in messages), np.int64, count)
-    timestamps = np.fromiter((max(0, m.timestamp()[1]) for m in messages), np.int64, count)
-    values = [m.value() for m in messages]
-    return MessageBatch(range_, Payloads.of(values), offsets, timestamps, KafkaMessages(messages))

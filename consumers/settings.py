@@ -50,6 +50,10 @@ class WorkerSettings(BaseModel):
     dead_letter_raw_bytes: _Positive = Field(
         64 * 1024, description="Bytes of a rejected message that are kept in its dead letter."
     )
+    fetch: Literal["direct", "client"] = Field(
+        "direct",
+        description="How messages come from Kafka's client: direct, from its queue into arrays, or client, as an object each, with more CPU. Where direct is not possible the worker says so and takes client.",
+    )
     insert_threads: Annotated[int, Field(ge=1, le=16)] = Field(
         2, description="Batches of different partitions that are written at the same time."
     )

@@ -11,22 +11,19 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal
 from uuid import UUID
 
-import numpy as np
 import structlog
-from confluent_kafka import Message
 
 from consumers.backoff import Backoff
-from consumers.batch import MessageBatch, Payloads
+from consumers.batch import MessageBatch
 from consumers.errors import BrokerUnavailable, OwnershipLost
 from consumers.kafka import GroupConsumer
 from consumers.metrics import Metrics
-from consumers.partition import KafkaMessages
+from consumers.records import Records, batch_of
 from consumers.topics import TopicDirectory
 from sinks.sink import OffsetRange
 
 log = structlog.get_logger(__name__)
 
-_FETCH_MESSAGES = 1000
 _HELD_TURN_S = 0.2
 _COMMIT_EVERY_S = 1.0
 _ADOPT_ATTEMPTS = 5
@@ -60,7 +57,7 @@ class Subscription:
         self._newcomers: set[int] = set()
         self._dirty: set[int] = set()
         self._stranded: set[int] = set()
-        self._stash: list[Message] = []
+        self._stash: list[Records] = []
         self._committed_at = 0.0
 
     def open(self) -> None:
@@ -97,22 +94,25 @@ class Subscription:
         if missing := self._kafka.assignment() - self._positions.keys():
             self._take_up(sorted(missing))
         if not self._stash:
-            self._stash = self._kafka.fetch(_FETCH_MESSAGES, timeout_s, self._stranded.add)
+            self._stash = self._kafka.fetch(self._kafka.fetch_messages, timeout_s, self._stranded.add)
         self._collect()
         self._rescue()
         if not self._stash:
             return []
         topic_id = self._topics.topic_id(self._kafka.topic, 0.0)
-        messages, self._stash = self._stash, []
-        return [_batch(self._kafka.topic, topic_id, p, mine) for p, mine in self._by_partition(messages).items()]
+        pieces, self._stash = self._stash, []
+        return [_batch(self._kafka.topic, topic_id, mine) for mine in self._by_partition(pieces).values()]
 
-    def _by_partition(self, messages: Sequence[Message]) -> Mapping[int, list[Message]]:
-        found: dict[int, list[Message]] = {}
-        for message in messages:
-            partition, offset = message.partition() or 0, message.offset() or 0
-            if self.owns(partition) and offset >= self._positions[partition]:
-                found.setdefault(partition, []).append(message)
-        return found
+    def _by_partition(self, pieces: Sequence[Records]) -> Mapping[int, list[Records]]:
+        found: dict[int, list[Records]] = {}
+        for records in pieces:
+            if not self.owns(records.partition):
+                continue
+            mine = found.setdefault(records.partition, [])
+            expected = int(mine[-1].offsets[-1]) + 1 if mine else self._positions[records.partition]
+            if fresh := records.beyond(expected):
+                mine.append(fresh)
+        return {partition: mine for partition, mine in found.items() if mine}
 
     def done(self, batch: MessageBatch) -> None:
         """Say that a batch needs not be read again."""
@@ -139,7 +139,7 @@ class Subscription:
         while not given_up() and (left := deadline - time.monotonic()) > 0:
             # Those that come meanwhile are not paused yet; what they bring is kept for later.
             self._kafka.pause(self._kafka.assignment())
-            self._stash += self._kafka.fetch(_FETCH_MESSAGES, min(left, _HELD_TURN_S), self._stranded.add)
+            self._stash += self._kafka.fetch(self._kafka.fetch_messages, min(left, _HELD_TURN_S), self._stranded.add)
         self._kafka.resume(self._kafka.assignment())
 
     def close(self) -> None:
@@ -196,7 +196,7 @@ class Subscription:
             self._positions.pop(partition, None)
         for places in (self._newcomers, self._dirty, self._stranded):
             places -= set(partitions)
-        self._stash = [m for m in self._stash if m.partition() not in partitions]
+        self._stash = [m for m in self._stash if m.partition not in partitions]
 
     def _starts(self, partitions: Sequence[int]) -> dict[int, int]:
         found = {c.partition: c.offset for c in self._kafka.committed(partitions)}
@@ -241,9 +241,6 @@ class Subscription:
             self._stranded.discard(partition)
 
 
-def _batch(topic: str, topic_id: UUID, partition: int, messages: list[Message]) -> MessageBatch:
-    offsets = np.fromiter((m.offset() or 0 for m in messages), np.int64, len(messages))
-    timestamps = np.fromiter((max(0, m.timestamp()[1]) for m in messages), np.int64, len(messages))
-    range_ = OffsetRange(topic, topic_id, partition, int(offsets[0]), int(offsets[-1]))
-    values = [m.value() for m in messages]
-    return MessageBatch(range_, Payloads.of(values), offsets, timestamps, KafkaMessages(messages))
+def _batch(topic: str, topic_id: UUID, pieces: Sequence[Records]) -> MessageBatch:
+    first, last = int(pieces[0].offsets[0]), int(pieces[-1].offsets[-1])
+    return batch_of(OffsetRange(topic, topic_id, pieces[0].partition, first, last), pieces)

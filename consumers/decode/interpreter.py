@@ -14,6 +14,7 @@ from consumers.decode.columns import compiled_functions
 from consumers.decode.kernel import build
 from consumers.decode.machine import Machine, Span
 from consumers.decode.settle import build_settle
+from consumers.fetching import drain
 from sinks import digest
 from sinks.compiled.jit import digest_of_sources
 
@@ -88,10 +89,10 @@ def _prepare_once(checked: bool) -> Preparation:
     machine = _empty_machine(checked=checked)
     decode_messages(machine, 0, 0, -1)
     settle(machine._replace(strips=Span(0, 0)), machine.strips, machine.strips)
-    # A worker that decodes also digests; it shall wait for compilers once, and before it holds partitions.
-    digests_compiled = False if checked else digest.prepare()
+    # A worker that decodes also fetches and digests; it shall wait for compilers once, and before it holds partitions.
+    others_compiled = False if checked else any([drain.prepare(), digest.prepare()])
     _look_once()
-    done = Preparation(_misses() > before or digests_compiled, time.monotonic() - started)
+    done = Preparation(_misses() > before or others_compiled, time.monotonic() - started)
     _log.info("decoder.ready", checked=checked, compiled=done.compiled, seconds=round(done.seconds, 2))
     return done
 

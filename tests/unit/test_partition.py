@@ -6,12 +6,14 @@ import itertools
 from dataclasses import dataclass
 from uuid import UUID
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.budget import MESSAGE_OVERHEAD_BYTES
 from consumers.partition import PartitionState
+from consumers.records import Records, Texts
 from consumers.settings import WorkerSettings
 from sinks.sink import Manifest, OffsetRange
 
@@ -19,38 +21,27 @@ TOPIC_ID = UUID(int=7)
 
 
 @dataclass(frozen=True)
-class Record:
-    """A fetched message, as librdkafka's own cannot be made outside a fetch."""
-
-    at: int
-    body: bytes = b"x" * 10
-
-    def offset(self) -> int:
-        return self.at
-
-    def value(self) -> bytes:
-        return self.body
-
-    def key(self) -> bytes:
-        return b"k"
-
-    def headers(self) -> list[tuple[str, bytes]]:
+class OneHeader:
+    def pairs(self) -> list[tuple[str, bytes]]:
         return [("h", b"v")]
 
-    def timestamp(self) -> tuple[int, int]:
-        return 1, 1_700_000_000_000 + self.at
 
-    def __len__(self) -> int:
-        return len(self.body)
+def records(*offsets: int, size: int = 10) -> Records:
+    places = np.array(offsets, np.int64)
+    values, keys = Texts.of([b"x" * size] * len(offsets)), Texts.of([b"k"] * len(offsets))
+    return Records(0, places, 1_700_000_000_000 + places, values, keys, {o: OneHeader() for o in offsets})
 
 
 def settled(next_offset: int = 0, **more: object) -> PartitionState:
     return PartitionState("t", 0, next_offset, topic_id=TOPIC_ID, **more)  # type: ignore[arg-type]
 
 
-def feed(state: PartitionState, *offsets: int, now: float = 0.0, size: int = 10) -> list[bool]:
-    records = [Record(o, b"x" * size) for o in offsets]
-    return [state.accept(r, len(r) + MESSAGE_OVERHEAD_BYTES, now) for r in records]  # type: ignore[arg-type]
+def feed(state: PartitionState, *offsets: int, now: float = 0.0, size: int = 10) -> int:
+    return state.accept(records(*offsets, size=size), now)[0]
+
+
+def buffered(state: PartitionState) -> list[int]:
+    return [offset for piece in state.buffer for offset in piece.offsets.tolist()]
 
 
 def manifest(range_: OffsetRange) -> Manifest:
@@ -59,14 +50,17 @@ def manifest(range_: OffsetRange) -> Manifest:
 
 def test_messages_that_were_already_taken_are_not_accepted_again() -> None:
     state = settled(5)
-    assert feed(state, 4, 5, 6, 6, 5, 7) == [False, True, True, False, False, True]
+    assert feed(state, 4, 5, 6, 6, 5, 7) == 3
+    assert buffered(state) == [5, 6, 7]
+    assert feed(state, 6, 7) == 0
+    assert state.buffer_bytes == 3 * (10 + MESSAGE_OVERHEAD_BYTES)
 
 
 def test_nothing_is_accepted_until_a_seek_was_carried_out() -> None:
     state = settled(5, seek_to=5)
-    assert feed(state, 5, 6) == [False, False]
+    assert feed(state, 5, 6) == 0
     state.seek_to = None
-    assert feed(state, 5) == [True]
+    assert feed(state, 5) == 1
 
 
 @pytest.mark.parametrize(
@@ -107,7 +101,7 @@ def test_a_replay_takes_exactly_the_announced_range_whatever_the_limits_say_now(
     count = state.plan(WorkerSettings(batch_rows=1))
     flight = state.take_off(count, 0.0)
     assert (flight.batch.range.first, flight.batch.range.last, flight.replay) == (10, 13, True)
-    assert [r.offset() for r in state.buffer] == [14, 15]
+    assert buffered(state) == [14, 15]
 
 
 def test_a_replay_whose_last_message_vanished_in_a_compaction_gap_ends_by_position() -> None:

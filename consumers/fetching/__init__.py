@@ -1,0 +1,1 @@
+"""How messages come from Kafka's client into arrays."""
