@@ -12,7 +12,7 @@ CHECKED := $(PACKAGES) deploy tests $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install develop demo test test-all check bench bench-full format docs lock clean
+.PHONY: help install develop demo test test-all check bench bench-full fuzz format docs lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ bench: $(STAMPS)/warm $(STAMPS)/dev ## measure, five minutes at most: benchmarks
 
 bench-full: $(STAMPS)/warm $(STAMPS)/dev ## the long one, an hour or so, with another tool beside ours
 	$(BIN)/python -m benchmarks run --plan full
+
+fuzz: $(STAMPS)/warm $(STAMPS)/dev ## compare the decoder with fastavro on mutated messages; options in ARGS, e.g. ARGS="--inputs 10000000"
+	$(BIN)/python tests/fuzz_decoder.py $(ARGS)
 
 format: $(STAMPS)/dev ## format and sort imports
 	$(BIN)/ruff check --select I --fix --quiet .
