@@ -10,6 +10,7 @@ from typing import NamedTuple
 import click
 
 from auditstream import __version__
+from auditstream.imports import leave_out_needless
 
 
 class Entry(NamedTuple):
@@ -89,6 +90,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; exit codes: 0 done, 1 failed or a problem was found, 2 wrong usage or settings."""
+    leave_out_needless()
     # The one place that turns a wrong setting into exit code 2 without a traceback.
     from auditstream.settings import SettingsError  # noqa: PLC0415 - keeps `--help` free of pydantic
 
