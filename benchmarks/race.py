@@ -14,6 +14,8 @@ from sinks.settings import ClickHouseSettings
 
 #: A full batch of each partition, so that warming up never waits for one to fill.
 WARM_EVENTS = BATCH_ROWS * PARTITIONS
+#: Enough for a batch of ``BATCH_ROWS`` events; by default a worker stops at half of them, to stay small.
+_BATCH_BYTES = 48 << 20
 _TIMEOUT_S = 600.0
 _RESULT = r"^result (.*)$"
 
@@ -47,7 +49,14 @@ class Race:
         backlog.put(self._ground.corpus.take(self._warm))
         database = ClickHouseSettings(interface="chdb", path=self._ground.fresh_directory("worker"))
         # A backlog is what fills batches; the wait for it must not cut them into smaller ones than the others have.
-        environment = self._ground.worker_environment(topic, database, worker_batch_age_s=10, log_level="warning")
+        environment = self._ground.worker_environment(
+            topic,
+            database,
+            worker_batch_age_s=10,
+            worker_batch_bytes=_BATCH_BYTES,
+            worker_memory_bytes=4 * _BATCH_BYTES,
+            log_level="warning",
+        )
         subject = self._ground.start_subject("worker", self._warm, self._plan.race_events, environment=environment)
         backlog.hide(self._ground.corpus.take(self._plan.race_events))
         wait_for_line(subject, "^(warm)$")

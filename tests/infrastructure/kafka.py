@@ -112,7 +112,8 @@ class JavaBroker:
         }
         self._properties.write_text("".join(f"{k}={v}\n" for k, v in properties.items()), "utf-8")
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties)]
+        # With "=", since one id in sixty-four begins with a dash.
+        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(self._properties)]
         subprocess.run([*self._command, *tool], check=True, capture_output=True, timeout=_START_TIMEOUT_S)
 
     def _start_once(self) -> None:
