@@ -147,6 +147,7 @@ class GroupConsumer:
         self._consumer = Consumer(config, logger=ClientLog())
         self._direct = self._open_direct(config["client.id"]) if worker.fetch == "direct" else None
         self._assigned: set[int] = set()
+        self._closing = False
         self._answers: list[Answer] = []
 
     def _open_direct(self, client_id: str) -> DirectQueue | None:
@@ -168,7 +169,8 @@ class GroupConsumer:
             self.unreachable = ""
             if self._direct is not None:
                 self._direct.attach([p.partition for p in parts])
-            offsets = listener.assigned([p.partition for p in parts])
+            # While the group is left nothing is read any more, and librdkafka answers no question.
+            offsets = {} if self._closing else listener.assigned([p.partition for p in parts])
             # Those that could not be taken up are ours all the same, and librdkafka must hold them to let them go.
             places = [TopicPartition(self.topic, p.partition, offsets.get(p.partition, OFFSET_END)) for p in parts]
             consumer.incremental_assign(places)
@@ -208,10 +210,12 @@ class GroupConsumer:
         """
         if self._direct is None:
             return self._fetch_by_client(count, timeout_s, out_of_range)
-        if self._fetch_by_client(_OTHERS, 0.0, out_of_range):
+        # Without partitions only the group has something to say, and it shall not wait for messages that cannot come.
+        patience_s = 0.0 if self._assigned else timeout_s
+        if self._fetch_by_client(_OTHERS, patience_s, out_of_range):
             # Taken in, they could come before older messages of their partition, which would then be passed over.
             raise MustStop("Kafka's client delivered messages past their queue; set worker.fetch to client")
-        pieces, failures = self._direct.fetch(count, timeout_s)
+        pieces, failures = self._direct.fetch(count, timeout_s - patience_s)
         if pieces or failures:
             self.unreachable = ""
         for failure in failures:
@@ -339,6 +343,7 @@ class GroupConsumer:
         After ``timeout_s`` the client is left as it is: librdkafka waits for commits under way as long as their
         coordinator is away, and the group forgets this member after the session time-out anyway.
         """
+        self._closing = True
         if self._direct is not None:
             self._direct.close()
         errors: list[Exception] = []

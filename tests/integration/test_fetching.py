@@ -211,6 +211,22 @@ def test_partitions_move_to_a_second_member_and_back(topics: Topics, open_reader
     assert first.offsets() == {p: list(range(100)) for p in range(4)}
 
 
+def test_partitions_that_come_while_the_group_is_left_are_not_taken_up(topics: Topics, open_reader: Open) -> None:
+    topic = topics.create("late", partitions=2)
+    first, late = Takes({}), Takes({})
+    group = f"g.{topic}"
+    member = open_reader(topic, first, group)
+    member.until(lambda: len(first.came) == 2)
+    joining = open_reader(topic, late, group)
+    deadline = time.monotonic() + PATIENCE_S
+    while not first.went and time.monotonic() < deadline:
+        member.turn()  # gives one up, which is offered to the other, who does not listen any more
+    for _ in range(20):
+        member.turn()
+    joining.consumer.close()
+    assert (len(first.went), late.came) == (1, [])
+
+
 def test_a_consumer_that_nobody_closed_ends_nevertheless(topics: Topics) -> None:
     topic = topics.create("left", partitions=1)
     send(topics, topic, numbered(1000))
