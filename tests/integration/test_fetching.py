@@ -23,7 +23,7 @@ PATIENCE_S = 30.0
 SENT_MS = int(time.time() * 1000)
 
 #: Value, key, headers.
-Sent = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
+Sent = tuple[bytes | None, bytes | None, list[tuple[str, str | bytes | None]]]
 
 
 class Takes:
@@ -48,7 +48,7 @@ class Reader:
 
     def __init__(self, topic: str, bootstrap: str, fetch: str, listener: Takes, group: str = "") -> None:
         kafka = KafkaSettings(bootstrap_servers=bootstrap, events_topic=topic)
-        self.consumer = GroupConsumer(kafka, WorkerSettings(group_id=group or f"g.{topic}.{fetch}", fetch=fetch))  # type: ignore[arg-type]
+        self.consumer = GroupConsumer(kafka, WorkerSettings(group_id=group or f"g.{topic}.{fetch}", fetch=fetch))
         self.pieces: list[Records] = []
         self.out_of_range: list[int] = []
         self.consumer.subscribe(listener)
@@ -74,7 +74,7 @@ class Reader:
 
     def messages(self) -> list[Sent]:
         raw = [piece[i] for piece in self.pieces for i in range(len(piece))]
-        return [(m.value, m.key, list(m.headers)) for m in raw]
+        return [(m.value, m.key, [*m.headers]) for m in raw]
 
 
 @pytest.fixture(params=["direct", "client"])
