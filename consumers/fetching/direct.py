@@ -79,12 +79,18 @@ class DirectQueue:
             raise LibraryUnusable("librdkafka makes no queue")
 
     def attach(self, partitions: Sequence[int]) -> None:
-        """Have the messages of partitions come here, unless it is closed; call it before they are assigned."""
+        """Have the messages of partitions come here, unless it is closed; call it before they are assigned.
+
+        Raises:
+            LibraryUnusable: There is no such partition.
+        """
         if not self._queue:
             return
         for partition in partitions:
             if partition not in self._partitions:
                 found = self._library.rd_kafka_queue_get_partition(self._client, self._topic, partition)
+                if not found:
+                    raise LibraryUnusable(f"librdkafka has no queue of partition {partition}")
                 self._partitions[partition] = found
         self._forward()
 
