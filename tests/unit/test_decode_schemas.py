@@ -28,6 +28,20 @@ def read(writer: Any, reader: Any, body: bytes) -> tuple[dict[str, Any], int]:
     return {p: a.to_pylist()[0] for p, a in result.columns.items() if len(a)}, int(result.errors[0])
 
 
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [(2**31 - 1, 0), (-(2**31), 0), (2**31, DecodeError.int_range), (-(2**31) - 1, DecodeError.int_range)],
+)
+def test_an_int_is_taken_up_to_its_bounds_and_not_one_beyond(value: int, error: int) -> None:
+    left, body = (value << 1) ^ (value >> 63), bytearray()
+    while left > 0x7F:
+        body.append(left & 0x7F | 0x80)
+        left >>= 7
+    schema = record(field("int"))
+    columns, found = read(schema, schema, bytes([*body, left]))
+    assert (columns, found) == ({} if error else {"f": value}, error)
+
+
 TREE = record(field(["null", "Event"], "parent"))
 
 
