@@ -10,7 +10,7 @@ import numpy as np
 
 from consumers.batch import MessageBatch
 from consumers.budget import MESSAGE_OVERHEAD_BYTES
-from consumers.records import Records, batch_of
+from consumers.records import Records, batch_of, sizes_of
 from consumers.settings import WorkerSettings
 from sinks.sink import Manifest, OffsetRange
 
@@ -109,7 +109,9 @@ class PartitionState:
 
     def accept(self, records: Records, now: float) -> tuple[int, int]:
         """Take fetched messages but for those that were already taken before a seek; return their number and bytes."""
-        fresh = records.beyond(self.expected) if self.seek_to is None else records.part(0, 0)
+        if self.seek_to is not None:
+            return 0, 0
+        fresh = records.beyond(self.expected)
         count, value_bytes = len(fresh), fresh.value_bytes
         if count:
             if not self.buffer:
@@ -139,7 +141,7 @@ class PartitionState:
         most = min(self.buffered, policy.batch_rows)
         if self.value_bytes <= policy.batch_bytes:
             return most
-        ends = np.cumsum(np.concatenate([np.maximum(r.values.lengths, 0) for r in self.buffer])[:most])
+        ends = np.cumsum(sizes_of(np.concatenate([r.values.lengths for r in self.buffer])[:most]))
         return max(1, int(np.searchsorted(ends, policy.batch_bytes, side="right")))
 
     def last_planned(self, count: int) -> int:

@@ -16,6 +16,11 @@ from sinks.sink import OffsetRange
 ABSENT = -1
 
 
+def sizes_of(lengths: Int64s) -> Int64s:
+    """Return the bytes that texts take: their lengths, 0 for ``ABSENT``; int64[n]."""
+    return np.maximum(lengths, 0)
+
+
 class Headers(Protocol):
     """Headers of one message, taken apart only when somebody asks."""
 
@@ -47,7 +52,7 @@ class Texts:
     @classmethod
     def packed(cls, data: Bytes, lengths: Int64s) -> Texts:
         """Take bytes that begin with the first text and lie back to back."""
-        sizes = np.maximum(lengths, 0)
+        sizes = sizes_of(lengths)
         return cls(data, np.cumsum(sizes) - sizes, lengths)
 
     def part(self, first: int, last: int) -> Texts:
@@ -145,5 +150,5 @@ def batch_of(range_: OffsetRange, pieces: Sequence[Records]) -> MessageBatch:
     """Make the batch of a range of the messages that lie in it; none when all of them are gone."""
     records = joined(pieces or [none_of(range_.partition)])
     values = records.values
-    payloads = Payloads(values.data, values.starts, np.maximum(values.lengths, 0))
+    payloads = Payloads(values.data, values.starts, sizes_of(values.lengths))
     return MessageBatch(range_, payloads, records.offsets, records.timestamps_ms, records)

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from schemas.columns import Column
 from sinks.compiled.canonical import build_survey, build_writer
-from sinks.compiled.jit import digest_of_sources
+from sinks.compiled.jit import cache_misses, digest_of_sources
 from sinks.compiled.task import TASK_WIDTH, Task
 from sinks.digest_plan import Plan, flatten, plan_of
 from sinks.sink import DayDigest
@@ -81,8 +81,7 @@ def prepare() -> bool:
 
 
 def _misses() -> int:
-    dispatchers: tuple[Any, Any] = (_survey(), _write_columns())
-    return int(sum(sum(d.stats.cache_misses.values()) for d in dispatchers))
+    return cache_misses((_survey(), _write_columns()))
 
 
 def _order(days: Numbers) -> Numbers:

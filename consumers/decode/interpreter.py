@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import structlog
 
@@ -16,7 +15,7 @@ from consumers.decode.machine import Machine, Span
 from consumers.decode.settle import build_settle
 from consumers.fetching import drain
 from sinks import digest
-from sinks.compiled.jit import digest_of_sources
+from sinks.compiled.jit import cache_misses, digest_of_sources
 
 _log = structlog.get_logger(__name__)
 #: Modules whose source ends up in the machine code.
@@ -103,8 +102,7 @@ def _look_once() -> None:
 
 
 def _misses() -> int:
-    dispatchers: tuple[Any, ...] = (_function(), _settling(), *compiled_functions())
-    return int(sum(sum(d.stats.cache_misses.values()) for d in dispatchers))
+    return cache_misses((_function(), _settling(), *compiled_functions()))
 
 
 def _empty_machine(*, checked: bool) -> Machine:

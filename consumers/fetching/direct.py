@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from confluent_kafka import Consumer, KafkaError
 
+from consumers.batch import Bytes, Int64s
 from consumers.fetching.drain import (
     ERROR,
     HEADERS,
@@ -19,12 +20,10 @@ from consumers.fetching.drain import (
     ROWS,
     TIMESTAMP,
     VALUE_LENGTH,
-    Bytes,
-    Rows,
     compiled,
 )
 from consumers.fetching.library import LibraryUnusable, NativeHeaders, address_of, error_of, handle_of, library
-from consumers.records import Records, Texts
+from consumers.records import Records, Texts, joined
 
 #: Seconds between two times of telling librdkafka where the messages of our partitions go.
 _FORWARD_EVERY_S = 0.05
@@ -153,24 +152,16 @@ class DirectQueue:
         return Failure(error_of(message, code), partition if partition >= 0 else None)
 
 
-def _by_partition(rows: Rows, values: Bytes, keys: Bytes) -> Iterator[Records]:
+def _by_partition(rows: Int64s, value_data: Bytes, key_data: Bytes) -> Iterator[Records]:
     """Cut what was drained where another partition begins; each piece has buffers of its own."""
+    values, keys = Texts.packed(value_data, rows[VALUE_LENGTH]), Texts.packed(key_data, rows[KEY_LENGTH])
     cuts = [0, *(np.flatnonzero(np.diff(rows[PARTITION])) + 1).tolist(), rows.shape[1]]
-    value_ends = np.concatenate([[0], np.cumsum(np.maximum(rows[VALUE_LENGTH], 0))])
-    key_ends = np.concatenate([[0], np.cumsum(np.maximum(rows[KEY_LENGTH], 0))])
-    whole = len(cuts) == 2
     for first, last in itertools.pairwise(cuts):
         if first == last:
             continue
         mine = rows[:, first:last]
-        some_values, some_keys = values[value_ends[first] : value_ends[last]], keys[key_ends[first] : key_ends[last]]
-        if not whole:  # else a small piece of a partition that waits would hold all the others in memory
-            mine, some_values, some_keys = mine.copy(), some_values.copy(), some_keys.copy()
-        yield Records(
-            int(mine[PARTITION, 0]),
-            mine[OFFSET],
-            mine[TIMESTAMP],
-            Texts.packed(some_values, mine[VALUE_LENGTH]),
-            Texts.packed(some_keys, mine[KEY_LENGTH]),
-            {int(mine[OFFSET, i]): NativeHeaders(int(mine[HEADERS, i])) for i in np.flatnonzero(mine[HEADERS])},
-        )
+        headers = {int(mine[OFFSET, i]): NativeHeaders(int(mine[HEADERS, i])) for i in np.flatnonzero(mine[HEADERS])}
+        partition, texts = int(mine[PARTITION, 0]), (values.part(first, last), keys.part(first, last))
+        piece = Records(partition, mine[OFFSET], mine[TIMESTAMP], *texts, headers)
+        # Copied, or else a small piece of a partition that waits would hold all the others in memory.
+        yield piece if len(piece) == rows.shape[1] else joined([piece])

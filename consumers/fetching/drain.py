@@ -9,20 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from consumers.batch import Bytes, Int64s
 from sinks.compiled.access import copy_bytes, load32, load64
 from sinks.compiled.calls import call_two
-from sinks.compiled.jit import cached, digest_of_sources
+from sinks.compiled.jit import cache_misses, cached, digest_of_sources
 
 #: Modules whose source ends up in the machine code.
 COMPILED_MODULES = ("consumers.fetching.drain", "sinks.compiled.access", "sinks.compiled.calls", "sinks.compiled.jit")
-
-Rows = npt.NDArray[np.int64]
-Bytes = npt.NDArray[np.uint8]
 
 #: Rows of the array that ``drain`` fills, one column for each message.
 ERROR, PARTITION, OFFSET, TIMESTAMP, VALUE_LENGTH, KEY_LENGTH, HEADERS = range(7)
@@ -33,9 +29,8 @@ _ERR, _PARTITION, _PAYLOAD, _LEN, _KEY, _KEY_LEN, _OFFSET = 0, 16, 24, 32, 40, 4
 _POINTER_BYTES = 8
 _LOW_32 = 0xFFFFFFFF
 
-
 Measure = Callable[[int, int], tuple[int, int, int]]
-Drain = Callable[[int, int, Rows, Rows, Bytes, Bytes], int]
+Drain = Callable[[int, int, Int64s, Int64s, Bytes, Bytes], int]
 
 
 def build_measure(revision: int) -> Measure:
@@ -78,7 +73,7 @@ def build_drain(revision: int) -> Drain:
     """
 
     @cached
-    def drain(messages: int, count: int, functions: Rows, rows: Rows, values: Bytes, keys: Bytes) -> int:
+    def drain(messages: int, count: int, functions: Int64s, rows: Int64s, values: Bytes, keys: Bytes) -> int:
         value_at, key_at, word = values.ctypes.data, keys.ctypes.data, functions[3]
         for number in range(count):
             message = load64(messages + number * _POINTER_BYTES)
@@ -117,14 +112,9 @@ def prepare() -> bool:
     Returns:
         Whether it was compiled.
     """
-    functions: Any = compiled()
-    before = _misses(functions)
-    measure, drain = functions
+    measure, drain = functions = compiled()
+    before = cache_misses(functions)
     nothing = np.zeros(0, np.uint8)
     measure(0, 0)
     drain(0, 0, np.zeros(4, np.int64), np.zeros((ROWS, 0), np.int64), nothing, nothing)
-    return _misses(functions) > before
-
-
-def _misses(functions: Any) -> int:
-    return int(sum(sum(f.stats.cache_misses.values()) for f in functions))
+    return cache_misses(functions) > before
