@@ -43,7 +43,7 @@ class WorkerService:
         topics = topics or BrokerTopics(settings.kafka)
         self._parts = EventParts(settings, registry, topics=topics, sink=sink, leads=lambda: self.worker.owns(0))
         self.metrics, self.progress = self._parts.metrics, self._parts.progress
-        pace = Pace(policy.batch_age_s, policy.ranges_per_s)
+        pace = Pace(policy.batch_age_s)
         pipeline = Pipeline(
             self._parts.processor, sink, topics, metrics=self.metrics, pace=pace, write_threads=policy.insert_threads
         )

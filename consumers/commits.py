@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 
@@ -34,6 +35,18 @@ class _Commit:
     asked_at: float
 
 
+class Plan(NamedTuple):
+    """A range that is about to be stored.
+
+    Attributes:
+        last: Its last offset.
+        group: Id of the group with which it is stored, empty for none.
+    """
+
+    last: int
+    group: str
+
+
 class Commits:
     """Announces ranges and commits progress, one commit at a time; used by the poll thread only.
 
@@ -56,16 +69,16 @@ class Commits:
         """Whether nothing is outstanding and the last refusal is long enough ago to ask again."""
         return self._outstanding is None and self._clock() >= self._not_before
 
-    def announce(self, lasts: Mapping[int, int]) -> None:
-        """Send the start of one range per partition with its last offset as intent.
+    def announce(self, plans: Mapping[int, Plan]) -> None:
+        """Send the start of one range per partition with its last offset, and its group, as intent.
 
         Args:
-            lasts: Planned last offset by partition; it stands in ``PartitionState.announced`` until the answer is here.
+            plans: What is planned by partition; it stands in ``PartitionState.announced`` until the answer is here.
         """
-        states = {p: self._owned.states[p] for p in lasts}
-        if self._send({p: (s.next_offset, self._intent(s, lasts[p])) for p, s in states.items()}, states):
+        states = {p: self._owned.states[p] for p in plans}
+        if self._send({p: (s.next_offset, self._intent(s, *plans[p])) for p, s in states.items()}, states):
             for partition, state in states.items():
-                state.announced = lasts[partition]
+                state.announced, state.announced_group = plans[partition]
 
     def settle(self, states: Mapping[int, PartitionState]) -> None:
         """Send progress past the last range, with an empty intent or the one that is still to be replayed."""
@@ -114,11 +127,11 @@ class Commits:
         return {p: s for p, s in asked.states.items() if self._owned.states.get(p) is s}
 
     def _progress(self, states: Mapping[int, PartitionState]) -> dict[int, tuple[int, str]]:
-        return {p: (s.next_offset, self._intent(s, s.pending_last)) for p, s in states.items()}
+        return {p: (s.next_offset, self._intent(s, s.pending_last, s.pending_group)) for p, s in states.items()}
 
     @staticmethod
-    def _intent(state: PartitionState, last: int | None) -> str:
-        return Intent(state.topic_id, last).encode()
+    def _intent(state: PartitionState, last: int | None, group: str) -> str:
+        return Intent(state.topic_id, last, group).encode()
 
     def _send(self, offsets: Offsets, states: Mapping[int, PartitionState]) -> bool:
         if not offsets:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-_FORMAT = "auditstream/1"
+_ALONE, _GROUPED = "auditstream/1", "auditstream/2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +18,23 @@ class Intent:
     Attributes:
         topic_id: Id of the topic that the offset belongs to; None when the offset was not committed by a worker.
         last: Last offset of the range being stored; None when nothing is under way.
+        group: Id of the group with which it is stored (``sinks.sink.WriteGroup``), 32 hexadecimal digits; empty for a
+            range that is stored alone.
     """
 
     topic_id: UUID | None = None
     last: int | None = None
+    group: str = ""
 
     def encode(self) -> str:
-        """Return the metadata text, at most 60 characters (Kafka allows 4,095 bytes)."""
+        """Return the metadata text, at most 99 characters (Kafka allows 4,095 bytes)."""
         if self.topic_id is None:
             raise ValueError("an intent is written only for a known topic id")
-        return f"{_FORMAT} {self.topic_id.hex} {'-' if self.last is None else self.last}"
+        if self.last is None:
+            return f"{_ALONE} {self.topic_id.hex} -"
+        if not self.group:
+            return f"{_ALONE} {self.topic_id.hex} {self.last}"
+        return f"{_GROUPED} {self.topic_id.hex} {self.last} {self.group}"
 
     @classmethod
     def decode(cls, metadata: str | None) -> Intent:
@@ -41,7 +48,9 @@ class Intent:
         """
         if not metadata:
             return cls()
-        parts = metadata.split(" ")
-        if len(parts) != 3 or parts[0] != _FORMAT:
-            raise ValueError(f"not an intent of a worker: {metadata!r}")
-        return cls(UUID(hex=parts[1]), None if parts[2] == "-" else int(parts[2]))
+        match metadata.split(" "):
+            case [str(form), topic_id, last] if form == _ALONE:
+                return cls(UUID(hex=topic_id), None if last == "-" else int(last))
+            case [str(form), topic_id, last, group] if form == _GROUPED:
+                return cls(UUID(hex=topic_id), int(last), UUID(hex=group).hex)
+        raise ValueError(f"not an intent of a worker: {metadata!r}")

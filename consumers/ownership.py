@@ -67,7 +67,12 @@ class Ownership:
         if committed.offset is None:
             return PartitionState(topic, partition, self._start(partition), verify=True, dirty=True)
         state = PartitionState(
-            topic, partition, committed.offset, pending_last=intent.last, committed_topic_id=intent.topic_id
+            topic,
+            partition,
+            committed.offset,
+            pending_last=intent.last,
+            pending_group=intent.group,
+            committed_topic_id=intent.topic_id,
         )
         state.verify = intent.topic_id is None
         if state.replaying:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -26,6 +27,7 @@ class Flight:
         size_bytes: What it holds of the memory budget.
         first_at: Monotonic seconds at which its first message was fetched.
         cut_at: Monotonic seconds at which all of its messages had been fetched.
+        group: Id of the group that its intent names, empty for a range that was announced alone.
         cancelled: Set when the partition was taken away: try nothing further.
     """
 
@@ -35,7 +37,24 @@ class Flight:
     size_bytes: int
     first_at: float
     cut_at: float
+    group: str = ""
     cancelled: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(slots=True, eq=False)
+class Convoy:
+    """Flights that are written together: small ones of several partitions, or a single one.
+
+    Attributes:
+        flights: At most one per partition.
+        left: How many of them have not come to their end; counted by the poll thread.
+    """
+
+    flights: Sequence[Flight]
+    left: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.left = len(self.flights)
 
 
 @dataclass(slots=True)
@@ -47,7 +66,9 @@ class PartitionState:
         partition: Partition.
         next_offset: First offset of the next range.
         pending_last: Last offset of a range that an earlier owner announced and may have stored in part.
+        pending_group: The group with which it was to be stored, empty for none.
         announced: Last offset of our own next range, while Kafka's answer to its announcement is outstanding.
+        announced_group: The group with which it is going to be stored, empty for none.
         committed_topic_id: Topic id found in the commit metadata, None when no worker wrote it.
         topic_id: Id of the topic now; None until the partition is settled.
         previous_sha256: Digest of the newest manifest row.
@@ -70,7 +91,9 @@ class PartitionState:
     partition: int
     next_offset: int
     pending_last: int | None = None
+    pending_group: str = ""
     announced: int | None = None
+    announced_group: str = ""
     committed_topic_id: UUID | None = None
     topic_id: UUID | None = None
     previous_sha256: bytes = bytes(32)
@@ -101,6 +124,11 @@ class PartitionState:
     def replaying(self) -> bool:
         """A range of an earlier owner has to be completed first."""
         return self.pending_last is not None
+
+    @property
+    def vouched(self) -> bool:
+        """Whether it is known that nothing of the next range is stored yet."""
+        return not (self.replaying or self.verify or self.next_offset < self.verify_below)
 
     @property
     def value_bytes(self) -> int:
@@ -175,9 +203,10 @@ class PartitionState:
         self.buffer_bytes -= size
         self.buffered -= count
         range_ = OffsetRange(self.topic, self.topic_id, self.partition, self.next_offset, last)
-        replay = self.replaying or self.verify or self.next_offset < self.verify_below
+        group = self.pending_group if self.replaying else self.announced_group
+        batch = batch_of(range_, batch_records)
         self.announced = None
-        self.flight = Flight(batch_of(range_, batch_records), self.previous_sha256, replay, size, self.first_at, now)
+        self.flight = Flight(batch, self.previous_sha256, not self.vouched, size, self.first_at, now, group)
         self.first_at = now
         return self.flight
 

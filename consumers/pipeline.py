@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -18,11 +18,11 @@ from consumers.batch import MessageBatch
 from consumers.errors import BrokerUnavailable, MustStop, StageFailed, TopicReplaced
 from consumers.metrics import Metrics
 from consumers.pace import Pace
-from consumers.partition import Flight
+from consumers.partition import Convoy, Flight
 from consumers.topics import TopicDirectory
 from schemas.errors import RegistryUnavailable
 from sinks.errors import SinkError, SinkUnavailable
-from sinks.sink import Manifest, OffsetRange, Sink, SinkBatch
+from sinks.sink import Manifest, OffsetRange, Sink, SinkBatch, WriteGroup
 
 log = structlog.get_logger(__name__)
 
@@ -93,12 +93,14 @@ class Failed:
 
 
 Outcome = Settled | Landed | Failed
+#: A flight and what became of its batch.
+Prepared = tuple[Flight, ProcessedBatch]
 
 
 class Pipeline:
     """Runs flights and hands their outcomes back to the poll thread.
 
-    Flights of different partitions run side by side; whoever submits sees to it that a partition has one at a time.
+    Convoys run side by side; whoever submits sees to it that a partition has one flight at a time.
 
     Attributes:
         outcomes: What came to its end, in the order in which it did.
@@ -123,9 +125,9 @@ class Pipeline:
         self._write = ThreadPoolExecutor(write_threads, thread_name_prefix="write")
         self._stopping = False
 
-    def submit(self, flight: Flight) -> None:
-        """Start a flight; its outcome is ``Landed`` or ``Failed``."""
-        self._prepare.submit(self._guarded, "prepare", flight, self._run_prepare)
+    def submit(self, convoy: Convoy) -> None:
+        """Start the flights of a convoy; the outcome is one ``Landed`` for each, or ``Failed``."""
+        self._prepare.submit(self._guarded, "prepare", convoy.flights, partial(self._run_prepare, convoy.flights))
 
     @property
     def outage(self) -> str:
@@ -148,16 +150,23 @@ class Pipeline:
         self._prepare.shutdown(wait=False, cancel_futures=True)
         self._write.shutdown(wait=False, cancel_futures=True)
 
-    def _guarded(self, stage: str, flight: Flight, step: Callable[[Flight], None]) -> None:
+    def _guarded(self, stage: str, flights: Sequence[Flight], step: Callable[[], None]) -> None:
         try:
-            step(flight)
+            step()
         except (MustStop, SinkError) as error:
             self.outcomes.put(Failed(error))
         except Exception as error:
             log.exception("stage_failed", stage=stage)
-            self.outcomes.put(Failed(StageFailed(stage, _name(flight), error)))
+            self.outcomes.put(Failed(StageFailed(stage, ", ".join(map(_name, flights)), error)))
 
-    def _run_prepare(self, flight: Flight) -> None:
+    def _run_prepare(self, flights: Sequence[Flight]) -> None:
+        prepared = [(flight, found) for flight in flights if (found := self._processed(flight)) is not None]
+        if prepared:
+            step = partial(self._run_write, prepared)
+            self._write.submit(self._guarded, "insert", [flight for flight, _ in prepared], step)
+
+    def _processed(self, flight: Flight) -> ProcessedBatch | None:
+        """Return what becomes of a flight's batch, None when the flight ended before."""
         backoff = Backoff()
         while not self._ended(flight):
             try:
@@ -167,39 +176,58 @@ class Pipeline:
                 self._wait(flight, "registry", "registry", str(error), wait_s=wait_s, attempt=backoff.attempts)
                 continue
             self._outages.pop("registry", None)
-            self._write.submit(self._guarded, "insert", flight, partial(self._run_write, processed=processed))
-            return
+            return processed
         self._outages.pop("registry", None)
         self.outcomes.put(Landed(flight, None))
+        return None
 
-    def _run_write(self, flight: Flight, processed: ProcessedBatch) -> None:
-        self._refuse_replaced(flight)
-        backoff, batch, replay = Backoff(), processed.sink_batch, flight.replay
-        while not self._ended(flight):
-            store = self._sink.complete if replay else self._sink.write
+    def _run_write(self, prepared: Sequence[Prepared]) -> None:
+        self._refuse_replaced([flight for flight, _ in prepared])
+        first, _ = prepared[0]
+        replay, backoff = first.replay, Backoff()
+        while prepared := [one for one in prepared if not self._dropped(one[0])]:
             started = time.perf_counter()
             try:
-                manifest = store(batch, flight.previous_sha256)
+                manifests = self._store(prepared, first.group, replay=replay)
             except SinkUnavailable as error:
                 if error.reason == "too_many_parts":
                     self.pace.too_many_parts()
                 replay = True  # part of it may be stored: from now on read back and complete
                 self._metrics.count("auditstream_replays_total", cause="uncertain")
                 wait_s = backoff.next_s(error.retry_after_s)
-                self._wait(flight, "insert", error.reason, str(error), wait_s=wait_s, attempt=backoff.attempts)
+                self._wait(prepared[0][0], "insert", error.reason, str(error), wait_s=wait_s, attempt=backoff.attempts)
                 continue
             self._outages.pop("insert", None)
             self.pace.stored()
             self._metrics.observe("auditstream_stage_seconds", time.perf_counter() - started, stage="insert")
-            self._metrics.observe_latency(time.time_ns() // 1_000_000, flight.batch.timestamps_ms)
-            processed.report(self._metrics)
-            self.outcomes.put(Landed(flight, manifest))
+            for (flight, processed), manifest in zip(prepared, manifests, strict=True):
+                self._metrics.observe_latency(time.time_ns() // 1_000_000, flight.batch.timestamps_ms)
+                processed.report(self._metrics)
+                self.outcomes.put(Landed(flight, manifest))
             return
+
+    def _store(self, flying: Sequence[Prepared], group_id: str, *, replay: bool) -> Sequence[Manifest]:
+        """Have batches stored: those of a group together; a single one, or what an earlier owner announced, alone."""
+        batches, previous = [p.sink_batch for _, p in flying], [flight.previous_sha256 for flight, _ in flying]
+        group = WriteGroup(group_id) if group_id else None
+        if replay and len(batches) == 1:
+            return [self._sink.complete(batches[0], previous[0], group)]
+        if group is not None:
+            store = self._sink.complete_together if replay else self._sink.write_together
+            return store(batches, previous, group)
+        (batch,), (digest,) = batches, previous
+        return [self._sink.write(batch, digest)]
+
+    def _dropped(self, flight: Flight) -> bool:
+        """Whether a flight may not be tried any further; if so it has come to its end."""
+        if not self._ended(flight):
+            return False
         self._outages.pop("insert", None)
         self.outcomes.put(Landed(flight, None))
+        return True
 
-    def _refuse_replaced(self, flight: Flight) -> None:
-        """Make sure that a flight's messages come from the topic that its range names.
+    def _refuse_replaced(self, flights: Sequence[Flight]) -> None:
+        """Make sure that the messages of a convoy come from the topic that its ranges name.
 
         Kafka's client reads on in a new topic of the same name without a word. The id is asked for after the messages
         were fetched, so messages of a new topic cannot be taken for those of the old one.
@@ -207,17 +235,18 @@ class Pipeline:
         Raises:
             TopicReplaced: They may come from a new topic.
         """
-        range_, backoff = flight.batch.range, Backoff()
-        while not self._ended(flight):
+        last = max(flights, key=lambda f: f.cut_at)
+        range_, backoff = last.batch.range, Backoff()
+        while not all(map(self._ended, flights)):
             try:
-                found = self._topics.topic_id(range_.topic, flight.cut_at)
+                found = self._topics.topic_id(range_.topic, last.cut_at)
             except BrokerUnavailable as error:
                 if error.reason == "UNKNOWN_TOPIC_OR_PART":
                     break  # deleted and not created again: what was fetched is from the old one
                 wait_s = backoff.next_s()
-                self._wait(flight, "topic", error.reason, str(error), wait_s=wait_s, attempt=backoff.attempts)
+                self._wait(last, "topic", error.reason, str(error), wait_s=wait_s, attempt=backoff.attempts)
                 continue
-            if found != range_.topic_id:
+            if any(found != flight.batch.range.topic_id for flight in flights):
                 raise TopicReplaced(range_.topic)
             break
         self._outages.pop("topic", None)

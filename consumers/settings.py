@@ -36,10 +36,6 @@ class WorkerSettings(BaseModel):
     batch_rows: _Positive = Field(50_000, le=500_000, description="Messages of one batch at most.")
     batch_bytes: _Positive = Field(12 * MIB, le=200 * MIB, description="Bytes of message values of one batch at most.")
     batch_age_s: _Seconds = Field(1.0, description="Seconds after which a batch is written although it is not full.")
-    ranges_per_s: _Seconds = Field(
-        12.0,
-        description="Ranges that a worker announces a second at most, all partitions together; with more busy partitions batches wait longer than batch_age_s, so that small parts do not pile up in ClickHouse.",
-    )
     memory_bytes: _Positive = Field(
         64 * MIB,
         description="Budget for messages held in memory, from fetch to commit; partitions are paused above it.",

@@ -2,11 +2,13 @@
 
 The order that makes the delivery promise true; each step rests on the one before:
 
-1. A range is cut from one partition's fetched messages: from ``next_offset`` to the last message taken.
-2. Its first offset is committed in Kafka, with its last offset as intent. The group refuses this from a worker that
-   no longer owns the partition, so only one worker at a time can have announced a range. This commit also completes
-   the previous range.
-3. The pipeline stores dead letters, payloads, events and the manifest row, each under a token made of the range.
+1. A range is cut from one partition's fetched messages: from ``next_offset`` to the last message taken. Small ranges
+   of several partitions form a group, which travels as one convoy.
+2. Its first offset is committed in Kafka, with its last offset and its group as intent. The consumer group refuses
+   this from a worker that no longer owns the partition, so only one worker at a time can have announced a range. This
+   commit also completes the previous range.
+3. The pipeline stores dead letters, payloads, events and the manifest row, each under a token made of the range or of
+   the group.
 4. Only when the sink says that all is stored does ``next_offset`` move behind the range.
 5. An idle partition commits ``next_offset`` with an empty intent.
 6. A new owner that finds an intent reads exactly that range again and lets the sink complete it.
@@ -20,20 +22,22 @@ import math
 import queue
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from uuid import uuid4
 
 import structlog
 
 from consumers.backoff import Backoff
 from consumers.backpressure import Backpressure
+from consumers.boarding import boarded
 from consumers.budget import Budget
-from consumers.commits import Commits
+from consumers.commits import Commits, Plan
 from consumers.errors import BrokerUnavailable, InstanceFenced, OwnershipLost
 from consumers.kafka import GroupConsumer
 from consumers.metrics import Metrics
 from consumers.ownership import Ownership
-from consumers.partition import Flight, PartitionState
+from consumers.partition import Convoy, Flight, PartitionState
 from consumers.pipeline import Failed, Landed, Outcome, Pipeline, Settled
 from consumers.progress import Progress
 from consumers.settings import WorkerSettings
@@ -71,6 +75,7 @@ class Worker:
         self._backpressure = Backpressure(kafka, self._owned, self._budget, metrics, clock)
         self._pace = pipeline.pace
         self._airborne: Counter[int] = Counter()
+        self._convoys: set[Convoy] = set()
         self._flying = 0
         self._stop = threading.Event()
         self._housekeeping_at = 0.0
@@ -165,8 +170,7 @@ class Worker:
         self._collect()
         self._owned.rescue()
         self._backpressure.relieve()
-        for state in self._commits.collect():
-            self._launch(state)
+        self._launch_granted(self._commits.collect())
         if self._commits.possible:
             self._replay()
             self._announce()
@@ -218,6 +222,7 @@ class Worker:
             case Landed(flight=flight, manifest=manifest):
                 self._airborne -= Counter([flight.batch.range.partition])
                 self._flying -= len(flight.batch.offsets)
+                self._disband(flight)
                 self._budget.give_back(flight.size_bytes)
                 if manifest is None:
                     self._metrics.count("auditstream_messages_discarded_total", len(flight.batch.offsets))
@@ -254,34 +259,58 @@ class Worker:
         return [s for s in free if s.buffer and not self._airborne[s.partition]]
 
     def _seats(self) -> int:
-        """Return how many further flights the pipeline should be given: enough to keep it busy, no more."""
-        return max(0, self._policy.insert_threads + 1 - self._airborne.total())
+        """Return how many further convoys the pipeline should be given: enough to keep it busy, no more."""
+        return max(0, self._policy.insert_threads + 1 - len(self._convoys))
 
     def _replay(self) -> None:
         """Let ranges fly that an earlier owner announced; they need no announcement of ours."""
         for state in [s for s in self._ready_to_fly() if s.replay_due()][: self._seats()]:
             self._metrics.count("auditstream_replays_total", cause="intent")
-            self._launch(state)
+            self._launch([state])
 
     def _announce(self) -> None:
-        """Announce the ranges that are due, oldest first, in one commit; they fly when Kafka has taken it."""
+        """Announce the ranges that are due, in one commit; they fly when Kafka has taken it."""
         now, pressed = self._clock(), self._budget.exhausted
         ready = [s for s in self._ready_to_fly() if not s.replaying]
-        age_s = self._pace.age_s(len(ready))
-        due = [s for s in ready if s.due(now, self._policy, age_s=age_s, pressed=pressed)]
-        due.sort(key=lambda s: s.first_at)
-        self._commits.announce({s.partition: s.last_planned(s.plan(self._policy)) for s in due[: self._seats()]})
+        due = [s for s in ready if s.due(now, self._policy, age_s=self._pace.age_s, pressed=pressed)]
+        if not due:
+            return
+        plans: dict[int, Plan] = {}
+        for convoy in boarded(due, ready, self._policy, self._seats()):
+            group = uuid4().hex if len(convoy) > 1 else ""
+            plans |= {s.partition: Plan(s.last_planned(s.plan(self._policy)), group) for s in convoy}
+        self._commits.announce(plans)
 
     def _settle_calm(self) -> None:
         if self._commits.possible:
             self._commits.settle(self._owned.committable(self._clock(), _CALM_S))
 
-    def _launch(self, state: PartitionState) -> None:
-        count = state.plan(self._policy)
-        state.dirty = True
-        self._airborne[state.partition] += 1
-        self._flying += count
-        self._pipeline.submit(state.take_off(count, self._clock()))
+    def _launch_granted(self, states: Sequence[PartitionState]) -> None:
+        """Let ranges fly whose announcement Kafka has taken, those of a group together."""
+        groups: defaultdict[str, list[PartitionState]] = defaultdict(list)
+        for state in states:
+            groups[state.announced_group or f"partition {state.partition}"].append(state)
+        for members in groups.values():
+            self._launch(members)
+
+    def _launch(self, states: Sequence[PartitionState]) -> None:
+        flights: list[Flight] = []
+        for state in states:
+            count = state.plan(self._policy)
+            state.dirty = True
+            self._airborne[state.partition] += 1
+            self._flying += count
+            flights.append(state.take_off(count, self._clock()))
+        convoy = Convoy(flights)
+        self._convoys.add(convoy)
+        self._pipeline.submit(convoy)
+
+    def _disband(self, landed: Flight) -> None:
+        """Note that a flight came to its end, and with the last one its convoy."""
+        for convoy in [c for c in self._convoys if any(flight is landed for flight in c.flights)]:
+            convoy.left -= 1
+            if not convoy.left:
+                self._convoys.discard(convoy)
 
     # -- health, leaving --
 

@@ -31,9 +31,9 @@ _EXACTLY = (
 )
 
 
-def query_prefix(range_: OffsetRange) -> str:
-    """Return what the query ids of all inserts of a range start with."""
-    return f"auditstream:{range_.topic_id}:{range_.partition}:{range_.first}-{range_.last}:"
+def query_prefix(name: str) -> str:
+    """Return what the query ids of all inserts on behalf of a range or group start with."""
+    return f"auditstream:{name}:"
 
 
 class ClickHouseStore:
@@ -50,7 +50,7 @@ class ClickHouseStore:
         self._unknown = 0
         self._lock = threading.Lock()
 
-    def insert(self, table: str, rows: pa.Table, token: str, range_: OffsetRange) -> None:
+    def insert(self, table: str, rows: pa.Table, token: str, name: str) -> None:
         """See ``sinks.delivery.Store.insert``."""
         block = rows if table == MANIFESTS else insertable(table, rows)
         try:
@@ -58,7 +58,7 @@ class ClickHouseStore:
                 self._name(table),
                 block,
                 token,
-                query_id=f"{query_prefix(range_)}{table}:{uuid4()}",
+                query_id=f"{query_prefix(name)}{table}:{uuid4()}",
                 types=_types(table),
                 extra=QUORUM_SETTINGS if self._is_replicated() else None,
             )
@@ -107,7 +107,7 @@ class ClickHouseStore:
         manifests = map(manifest_of, rows.to_pylist())
         return {m.range.partition: m for m in manifests}
 
-    def settle(self, range_: OffsetRange) -> None:
+    def settle(self, names: Sequence[str]) -> None:
         """See ``sinks.delivery.Store.settle``.
 
         In this process a statement has ended when its call has returned. On a server an insert whose answer was lost
@@ -115,13 +115,15 @@ class ClickHouseStore:
         """
         if self._connections.in_process:
             return
-        mine = {"prefix": query_prefix(range_)}
-        self._connections.command("KILL QUERY WHERE startsWith(query_id, {prefix:String}) SYNC", mine)
+        mine = {f"prefix_{number}": query_prefix(name) for number, name in enumerate(names)}
+        begun = " OR ".join(f"startsWith(query_id, {{{parameter}:String}})" for parameter in mine)
+        self._connections.command(f"KILL QUERY WHERE {begun} SYNC", mine)
         running = self._connections.rows(
-            "SELECT count() AS n FROM system.processes WHERE startsWith(query_id, {prefix:String})", mine
+            f"SELECT count() AS n FROM system.processes WHERE {begun}",  # noqa: S608 - values are parameters
+            mine,
         )
         if running[0]["n"]:
-            raise SinkUnavailable("busy", f"{running[0]['n']} earlier inserts of {range_} still run")
+            raise SinkUnavailable("busy", f"{running[0]['n']} earlier inserts of {' and '.join(names)} still run")
 
     def insert_actors(self, cards: pa.Table) -> None:
         """Insert actor cards; without a token, as the highest offset of a key wins anyway."""

@@ -12,6 +12,13 @@ because the late insert of a stale worker carries it and is then dropped. The ne
 and of what is missing, not at random: a stale worker that wakes up in the middle of a repetition inserts what somebody
 else has filled meanwhile under the same token, and is dropped as well.
 
+Ranges of several partitions may be written together, as one block per table under a token of their group: the number
+of parts, which is what small batches cost a database, then no longer grows with the number of partitions. Each of them
+is completed on its own nevertheless, perhaps by different workers, and for each the order is the same: first under the
+group's token, so that the late block of a stale worker is dropped wherever this range has rows in it, even though it
+holds rows of other ranges as well; they are missed, and put in, by those who complete those ranges. What is missing
+after that goes in under tokens of the range.
+
 Rows that the database refuses are found by halving the block. A refused row is in no table until its dead letter is
 stored, so a stop in between finds it missing and refuses it again; halves carry tokens made of their offsets, so two
 workers that halve alike do not store them twice.
@@ -22,6 +29,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
@@ -33,8 +41,8 @@ from sinks.clickhouse_errors import RowsRefused
 from sinks.digest import flatten
 from sinks.errors import SinkStopped, SinkUnavailable
 from sinks.manifest import describe, manifest_row
-from sinks.rows import DEAD_LETTERS, EVENTS, MANIFESTS, PAYLOADS, Offsets, offsets_of, plain, schema_of, without
-from sinks.sink import Manifest, OffsetRange, SinkBatch, StoredOffsets
+from sinks.rows import DEAD_LETTERS, EVENTS, MANIFESTS, PAYLOADS, Offsets, joined, offsets_of, plain, schema_of, without
+from sinks.sink import Manifest, OffsetRange, SinkBatch, StoredOffsets, WriteGroup
 
 #: Attempts to fill what a read-back finds missing: under the original token, then under new ones. A crash of the store
 #: can use up a token without its rows, and every further completion begins with the first one again, so there are
@@ -44,6 +52,8 @@ ROUNDS = 8
 FEW_REFUSED = 8
 
 Clock = Callable[[], int]
+#: What the first attempt at a range was made under.
+Original = OffsetRange | WriteGroup
 
 
 def now_ms() -> int:
@@ -54,8 +64,14 @@ def now_ms() -> int:
 class Store(Protocol):
     """Tables that take blocks under tokens and give rows back. Methods may be called from several threads."""
 
-    def insert(self, table: str, rows: pa.Table, token: str, range_: OffsetRange) -> None:
+    def insert(self, table: str, rows: pa.Table, token: str, name: str) -> None:
         """Store a block unless its token is known.
+
+        Args:
+            table: The table.
+            rows: The block.
+            token: Deduplication token.
+            name: Name of the range or group on whose behalf it is stored, for ``settle``.
 
         Raises:
             RowsRefused: Because of a value in it; nothing of it is stored.
@@ -80,8 +96,8 @@ class Store(Protocol):
         """Return the newest manifest of each partition that has one."""
         ...
 
-    def settle(self, range_: OffsetRange) -> None:
-        """Return when no earlier statement on the range runs any more, ending those that do.
+    def settle(self, names: Sequence[str]) -> None:
+        """Return when no earlier insert on behalf of these ranges and groups runs any more, ending those that do.
 
         Raises:
             SinkUnavailable: One still runs, or the store could not be asked.
@@ -141,24 +157,45 @@ class Delivery:
         range_ = batch.range
         try:
             for table, rows in _steps(batch.dead_letters, batch.payloads, batch.events):
-                self._insert_twice(table, rows, range_.token(table), range_)
+                self._insert_twice(table, rows, range_.token(table), range_.name)
         except RowsRefused:
-            return self._finish(batch, previous_sha256)
-        manifest = describe(
-            range_,
-            batch.events,
-            dead_lettered=batch.dead_letters.num_rows,
-            skipped=batch.skipped,
-            schema_ids=batch.schema_ids,
-            previous_sha256=previous_sha256,
-        )
-        self._store.insert(MANIFESTS, manifest_row(manifest), range_.token(MANIFESTS), range_)
+            return self._finish(batch, previous_sha256, range_)
+        manifest = _described(batch, previous_sha256)
+        self._store.insert(MANIFESTS, manifest_row(manifest), range_.token(MANIFESTS), range_.name)
         return manifest
 
-    def complete(self, batch: SinkBatch, previous_sha256: bytes) -> Manifest:
+    def write_together(
+        self, batches: Sequence[SinkBatch], previous_sha256: Sequence[bytes], group: WriteGroup
+    ) -> Sequence[Manifest]:
+        """See ``sinks.sink.Sink.write_together``."""
+        try:
+            self._insert_joined(batches, group)
+        except RowsRefused:
+            return [self._finish(b, p, group) for b, p in zip(batches, previous_sha256, strict=True)]
+        manifests = [_described(b, p) for b, p in zip(batches, previous_sha256, strict=True)]
+        rows = pa.concat_tables(map(manifest_row, manifests)).combine_chunks()
+        self._store.insert(MANIFESTS, rows, group.token(MANIFESTS), group.name)
+        return manifests
+
+    def complete_together(
+        self, batches: Sequence[SinkBatch], previous_sha256: Sequence[bytes], group: WriteGroup
+    ) -> Sequence[Manifest]:
+        """See ``sinks.sink.Sink.complete_together``."""
+        self._store.settle([group.name, *(b.range.name for b in batches)])
+        found = [self._store.manifest(b.range) for b in batches]
+        if not any(found):
+            # As a rule nothing is stored yet or all of it: one block under the group's token spares one for each range.
+            with suppress(RowsRefused):
+                self._insert_joined(batches, group)
+        return [
+            manifest or self._finish(batch, previous, group)
+            for manifest, batch, previous in zip(found, batches, previous_sha256, strict=True)
+        ]
+
+    def complete(self, batch: SinkBatch, previous_sha256: bytes, group: WriteGroup | None = None) -> Manifest:
         """See ``sinks.sink.Sink.complete``."""
-        self._store.settle(batch.range)
-        return self._store.manifest(batch.range) or self._finish(batch, previous_sha256)
+        self._store.settle([batch.range.name, *([group.name] if group else [])])
+        return self._store.manifest(batch.range) or self._finish(batch, previous_sha256, group or batch.range)
 
     def stored(self, range_: OffsetRange) -> StoredOffsets:
         """See ``sinks.sink.Sink.stored``."""
@@ -169,24 +206,39 @@ class Delivery:
         """See ``sinks.sink.Sink.heads``."""
         return self._store.heads(topic_id, partitions)
 
-    def _insert_twice(self, table: str, rows: pa.Table, token: str, range_: OffsetRange) -> None:
+    def _insert_joined(self, batches: Sequence[SinkBatch], group: WriteGroup) -> None:
+        dead_letters = joined(DEAD_LETTERS, [b.dead_letters for b in batches])
+        payloads = joined(PAYLOADS, [b.payloads for b in batches])
+        events = joined(EVENTS, [b.events for b in batches])
+        for table, rows in _steps(dead_letters, payloads, events):
+            self._insert_twice(table, rows, group.token(table), group.name)
+
+    def _insert_twice(self, table: str, rows: pa.Table, token: str, name: str) -> None:
         """Insert a block; when its rows are refused, once more under the same token, as some refusals pass."""
         try:
-            self._store.insert(table, rows, token, range_)
+            self._store.insert(table, rows, token, name)
         except RowsRefused:
-            self._store.insert(table, rows, token, range_)
+            self._store.insert(table, rows, token, name)
 
-    def _finish(self, batch: SinkBatch, previous_sha256: bytes) -> Manifest:
+    def _finish(self, batch: SinkBatch, previous_sha256: bytes, original: Original) -> Manifest:
+        """Put in what is missing: first under the original token, which a stale worker may come with, then under others.
+
+        Another range of the same group may have used up the group's token without these rows. Then they are still
+        missing after the first attempt, and only rows of this range are put in under the names of this range.
+        """
         for attempt in range(ROUNDS):
             missing = self._missing(batch, expired_too=attempt == 0)
             if not missing.any():
-                return self._describe_stored(batch, previous_sha256)
-            self._fill(batch, missing, "" if attempt == 0 else f":{attempt}:{missing.digest()}")
+                return self._describe_stored(batch, previous_sha256, original)
+            if attempt == 0:
+                self._fill(batch, missing, original, "")
+            else:
+                self._fill(batch, missing, batch.range, f":{attempt}:{missing.digest()}")
         if self._missing(batch, expired_too=False).any():
             raise SinkUnavailable(
                 "incomplete", f"rows of {batch.range} are missing after {ROUNDS} attempts", retry_after_s=2.0
             )
-        return self._describe_stored(batch, previous_sha256)
+        return self._describe_stored(batch, previous_sha256, original)
 
     def _missing(self, batch: SinkBatch, *, expired_too: bool) -> _Missing:
         """Return what is in neither table.
@@ -202,18 +254,20 @@ class Delivery:
     def _living(self, rows: pa.Table) -> pa.Table:
         return rows.filter(pa.array(_expiry_ms(rows) > self._clock())) if rows.num_rows else rows
 
-    def _fill(self, batch: SinkBatch, missing: _Missing, salt: str) -> None:
+    def _fill(self, batch: SinkBatch, missing: _Missing, original: Original, salt: str) -> None:
         refused: dict[int, str] = {}
         for table, rows in _steps(missing.dead_letters, missing.payloads, missing.events):
-            refused |= self._insert_rows(batch.range, table, without(rows, refused), salt)
+            left = without(rows, refused)
+            refused |= self._insert_rows(batch.range, table, left, token=original.token(table) + salt, salt=salt)
         if refused:
             rows = batch.dead_letter_source.dead_letters(refused, stage="insert", reason_code="row_refused")
             token = f"{batch.range.token(DEAD_LETTERS)}:refused:{min(refused)}-{max(refused)}:{len(refused)}{salt}"
             self._insert_twice_or_stop(rows, token, batch.range)
 
-    def _insert_rows(self, range_: OffsetRange, table: str, rows: pa.Table, salt: str) -> Mapping[int, str]:
+    def _insert_rows(
+        self, range_: OffsetRange, table: str, rows: pa.Table, *, token: str, salt: str
+    ) -> Mapping[int, str]:
         """Insert rows of one table, leaving out those that are refused; return the reasons by offset."""
-        token = range_.token(table) + salt
         if rows.num_rows == 0:
             return {}
         if table == DEAD_LETTERS:
@@ -221,9 +275,10 @@ class Delivery:
             return {}
         refusals = _Refusals(table, max(FEW_REFUSED, rows.num_rows // 2))
         try:
-            self._insert_twice(table, rows, token, range_)
+            self._insert_twice(table, rows, token, range_.name)
         except RowsRefused as error:
-            self._halve(range_, rows, token, refusals=refusals, error=error)
+            # Named after the range: offsets alone would be the same in another range of the group.
+            self._halve(range_, rows, range_.token(table) + salt, refusals=refusals, error=error)
         return refusals.reasons
 
     def _halve(
@@ -237,19 +292,19 @@ class Delivery:
         for part in (rows.slice(0, middle), rows.slice(middle)):
             within = offsets_of(part)
             try:
-                self._store.insert(refusals.table, part, f"{token}:{within[0]}-{within[-1]}:{len(within)}", range_)
+                self._store.insert(refusals.table, part, f"{token}:{within[0]}-{within[-1]}:{len(within)}", range_.name)
             except RowsRefused as inner:
                 self._halve(range_, part, token, refusals=refusals, error=inner)
 
     def _insert_twice_or_stop(self, rows: pa.Table, token: str, range_: OffsetRange) -> None:
         try:
-            self._insert_twice(DEAD_LETTERS, rows, token, range_)
+            self._insert_twice(DEAD_LETTERS, rows, token, range_.name)
         except RowsRefused as error:
             raise SinkStopped(
                 f"{DEAD_LETTERS} refuses rows, and there is no other place for them: {error.detail}", code=error.code
             ) from error
 
-    def _describe_stored(self, batch: SinkBatch, previous_sha256: bytes) -> Manifest:
+    def _describe_stored(self, batch: SinkBatch, previous_sha256: bytes, original: Original) -> Manifest:
         """Store the manifest of what is there, not of what this attempt decoded: enrichment may have changed meanwhile."""
         events = self._store.read(EVENTS, batch.range)
         dead = list(self._store.offsets(DEAD_LETTERS, batch.range))
@@ -257,28 +312,39 @@ class Delivery:
         expired = self._expired(batch.events, [*offsets_of(events).tolist(), *dead])
         manifest = describe(
             batch.range,
-            _joined(events, expired),
+            _with_expired(events, expired),
             dead_lettered=len(dead) + expired_dead.num_rows,
             skipped=batch.skipped,
             schema_ids=batch.schema_ids,
             previous_sha256=previous_sha256,
         )
-        return self._store_manifest(manifest)
+        return self._store_manifest(manifest, original)
 
     def _expired(self, rows: pa.Table, found: Sequence[int]) -> pa.Table:
         absent = without(rows, found)
         return absent.filter(pa.array(_expiry_ms(absent) <= self._clock())) if absent.num_rows else absent
 
-    def _store_manifest(self, manifest: Manifest) -> Manifest:
+    def _store_manifest(self, manifest: Manifest, original: Original) -> Manifest:
         range_ = manifest.range
         for attempt in range(ROUNDS):
-            token = range_.token(MANIFESTS) + (f":{attempt}" if attempt else "")
-            self._store.insert(MANIFESTS, manifest_row(manifest), token, range_)
+            token = f"{range_.token(MANIFESTS)}:{attempt}" if attempt else original.token(MANIFESTS)
+            self._store.insert(MANIFESTS, manifest_row(manifest), token, range_.name)
             if stored := self._store.manifest(range_):
                 return stored
         raise SinkUnavailable(
             "incomplete", f"the manifest of {range_} is missing after {ROUNDS} attempts", retry_after_s=2.0
         )
+
+
+def _described(batch: SinkBatch, previous_sha256: bytes) -> Manifest:
+    return describe(
+        batch.range,
+        batch.events,
+        dead_lettered=batch.dead_letters.num_rows,
+        skipped=batch.skipped,
+        schema_ids=batch.schema_ids,
+        previous_sha256=previous_sha256,
+    )
 
 
 def _steps(dead_letters: pa.Table, payloads: pa.Table, events: pa.Table) -> Iterator[tuple[str, pa.Table]]:
@@ -292,7 +358,7 @@ def _expiry_ms(rows: pa.Table) -> Offsets:
     return millis
 
 
-def _joined(stored: pa.Table, expired: pa.Table) -> pa.Table:
+def _with_expired(stored: pa.Table, expired: pa.Table) -> pa.Table:
     if expired.num_rows == 0:
         return stored
     names = schema_of(EVENTS).names

@@ -38,9 +38,9 @@ class MemoryStore:
     _tokens: set[str] = field(default_factory=set)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def insert(self, table: str, rows: pa.Table, token: str, range_: OffsetRange) -> None:
+    def insert(self, table: str, rows: pa.Table, token: str, name: str) -> None:
         """See ``sinks.delivery.Store.insert``."""
-        del range_
+        del name
         block = rows if table == MANIFESTS else plain(table, insertable(table, rows))
         self.before_insert(table, rows, token)
         with self._lock:
@@ -89,9 +89,9 @@ class MemoryStore:
         mine = [m for m in self.manifests() if m.range.topic_id == topic_id and m.range.partition in set(partitions)]
         return {m.range.partition: m for m in sorted(mine, key=lambda m: m.range.last)}
 
-    def settle(self, range_: OffsetRange) -> None:
+    def settle(self, names: Sequence[str]) -> None:
         """See ``sinks.delivery.Store.settle``; an insert has ended when its call has returned."""
-        del range_
+        del names
 
 
 class MemorySink(Delivery):
@@ -140,7 +140,7 @@ class MemorySink(Delivery):
     def write_actors(self, cards: pa.Table) -> None:
         """See ``sinks.sink.Sink.write_actors``."""
         if cards.num_rows:
-            self.store.insert(ACTORS, cards, "", OffsetRange("", UUID(int=0), 0, 0, 0))
+            self.store.insert(ACTORS, cards, "", ACTORS)
 
     def close(self) -> None:
         """See ``sinks.sink.Sink.close``; there is nothing to release."""

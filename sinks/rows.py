@@ -86,6 +86,36 @@ def _dictionary_inside(kind: pa.DataType) -> bool:
     return bool(pa.types.is_list(kind) and pa.types.is_dictionary(kind.value_type))
 
 
+def joined(table: str, parts: Sequence[pa.Table]) -> pa.Table:
+    """Put rows for a table together, in the order of the parts, each column in one chunk.
+
+    Args:
+        table: Name of the table.
+        parts: Rows with all of its columns, in any encoding; without any rows the result is empty.
+    """
+    filled = [rows for rows in parts if rows.num_rows]
+    if len(filled) == 1:
+        return filled[0]
+    if not filled:
+        return schema_of(table).empty_table()
+    schema = schema_of(table)
+    columns = [_joined_column([flatten(rows[field.name]) for rows in filled], field.type) for field in schema]
+    return pa.Table.from_arrays(columns, names=schema.names)
+
+
+def _joined_column(arrays: Sequence[pa.Array], kind: pa.DataType) -> pa.Array:
+    rows, first = sum(map(len, arrays)), arrays[0].type
+    alike = all(a.type.equals(first) for a in arrays)
+    if not alike:
+        return pa.concat_arrays([a if a.type.equals(kind) else a.cast(kind) for a in arrays])
+    if not pa.types.is_dictionary(first):
+        return pa.concat_arrays(arrays)
+    if all(len(a.dictionary) <= rows for a in arrays):
+        return flatten(pa.chunked_array(arrays))
+    # Dictionaries that grew over many batches hold more than these rows need.
+    return pa.concat_arrays([a.dictionary_decode() for a in arrays])
+
+
 def offsets_of(rows: pa.Table) -> Offsets:
     """Return the Kafka offsets of rows; int64[n]."""
     values: Offsets = flatten(rows["kafka_offset"]).to_numpy(zero_copy_only=False)

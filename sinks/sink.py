@@ -2,7 +2,8 @@
 
 Exactly-once rests on three facts. A batch is one contiguous range of offsets of one topic-partition, announced in
 Kafka before it is written. Every row carries topic id, partition and offset, so that what is stored can be read back.
-Every block carries a deduplication token made of the range and its table, so that a late duplicate is dropped.
+Every block carries a deduplication token made of the range and its table, or of a group of ranges that are written
+together and the table, so that a late duplicate is dropped.
 """
 
 from __future__ import annotations
@@ -47,9 +48,37 @@ class OffsetRange:
         """Number of offsets in the range."""
         return self.last - self.first + 1
 
+    @property
+    def name(self) -> str:
+        """Name of the range, by which its statements and blocks are known."""
+        return f"{self.topic_id}:{self.partition}:{self.first}-{self.last}"
+
     def token(self, table: str) -> str:
         """Return the deduplication token of this range's block in one table."""
-        return f"{self.topic_id}:{self.partition}:{self.first}-{self.last}:{table}"
+        return f"{self.name}:{table}"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteGroup:
+    """Ranges of several partitions that are written together, as one block per table.
+
+    The intents of all its ranges name the group before anything of them is written, so that whoever completes one of
+    the ranges knows the token that a stale worker may still come with.
+
+    Attributes:
+        id: 32 hexadecimal digits, chosen at random for this one attempt.
+    """
+
+    id: str
+
+    @property
+    def name(self) -> str:
+        """Name of the group, by which its statements and blocks are known."""
+        return f"group:{self.id}"
+
+    def token(self, table: str) -> str:
+        """Return the deduplication token of this group's block in one table."""
+        return f"{self.name}:{table}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +218,47 @@ class Sink(Protocol):
         """
         ...
 
-    def complete(self, batch: SinkBatch, previous_sha256: bytes) -> Manifest:
+    def write_together(
+        self, batches: Sequence[SinkBatch], previous_sha256: Sequence[bytes], group: WriteGroup
+    ) -> Sequence[Manifest]:
+        """Store batches of different partitions that were never tried before, each table's rows as one block.
+
+        Args:
+            batches: One per partition, small enough that a table takes all their rows in one block.
+            previous_sha256: Digest of each partition's newest manifest row.
+            group: The group that the intents of all of them name.
+
+        Returns:
+            Their manifests as stored.
+
+        Raises:
+            SinkUnavailable: Unknown what is stored; go on with ``complete_together`` until it returns.
+            SinkStopped: See there; part of the batches may be stored.
+        """
+        ...
+
+    def complete_together(
+        self, batches: Sequence[SinkBatch], previous_sha256: Sequence[bytes], group: WriteGroup
+    ) -> Sequence[Manifest]:
+        """Bring batches that were written together to their end, as ``complete`` does; some of the group may be left out.
+
+        Raises:
+            SinkUnavailable: Still unknown; call again.
+            SinkStopped: See there.
+        """
+        ...
+
+    def complete(self, batch: SinkBatch, previous_sha256: bytes, group: WriteGroup | None = None) -> Manifest:
         """Bring a batch that may be stored in part to its end: whatever happened before, each offset is stored once.
 
         The first attempt repeats the original tokens, then everything is read back and what is still missing goes in
         under a new token, after earlier statements on the range have ended. An offset that is already among the
         events or the dead letters is done, whatever the batch says now; the manifest describes what is stored.
+
+        Args:
+            batch: The batch.
+            previous_sha256: Digest of the partition's newest manifest row.
+            group: The group that its intent names, None when it was to be written alone.
 
         Raises:
             SinkUnavailable: Still unknown; call again.
