@@ -111,7 +111,11 @@ class Ownership:
             if head.range.last >= state.next_offset:
                 self._pass_stored(state, head.range.first, head.range.last)
         # Somebody else's crash may have left rows without a manifest row: ranges that meet them must not be written anew.
-        state.verify_below = settled.strays.get(state.partition, -1) + 1
+        stray = settled.strays.get(state.partition)
+        if stray is not None:
+            state.verify_below = stray + 1
+            # No worker of any group ever stored anything of it: its first range need not be looked for.
+            state.verify = head is not None or stray >= 0
         state.topic_id = settled.topic_id
 
     def _pass_stored(self, state: PartitionState, first: int, last: int) -> None:

@@ -22,12 +22,9 @@ from consumers.partition import Convoy, Flight
 from consumers.topics import TopicDirectory
 from schemas.errors import RegistryUnavailable
 from sinks.errors import SinkError, SinkUnavailable
-from sinks.sink import Manifest, OffsetRange, Sink, SinkBatch, WriteGroup
+from sinks.sink import Manifest, Sink, SinkBatch, WriteGroup
 
 log = structlog.get_logger(__name__)
-
-#: Larger than any offset that a partition will ever have.
-_NO_OFFSET = 2**62
 
 
 class ProcessedBatch(Protocol):
@@ -63,7 +60,7 @@ class Settled:
         epochs: The partitions asked about, each with the epoch of its state.
         topic_id: Id of their topic.
         heads: Newest manifest row of those that have one.
-        strays: Last stored offset behind the head, of those partitions that were asked about and have any.
+        strays: Last stored offset behind the head, -1 for none, of those partitions that were asked about.
     """
 
     epochs: Mapping[int, int]
@@ -258,7 +255,7 @@ class Pipeline:
                 self._topics.refuse_compacted(topic)
                 topic_id = self._topics.topic_id(topic)
                 heads = dict(self._sink.heads(topic_id, list(epochs)))
-                strays = self._strays(topic, topic_id, heads, unvouched)
+                strays = self._strays(topic_id, heads, unvouched)
             except (BrokerUnavailable, SinkUnavailable) as error:
                 self._tell("settle", error.reason, str(error))
                 time.sleep(min(1.0, backoff.next_s()))
@@ -272,17 +269,11 @@ class Pipeline:
             self.outcomes.put(Settled(epochs, topic_id, heads, strays))
             return
 
-    def _strays(
-        self, topic: str, topic_id: UUID, heads: Mapping[int, Manifest], unvouched: Mapping[int, int]
-    ) -> Mapping[int, int]:
-        """Return the last offset that is stored behind the manifest's head, by partition."""
-        found: dict[int, int] = {}
-        for partition, offset in unvouched.items():
-            first = max(offset, heads[partition].range.next_offset if partition in heads else 0)
-            stored = self._sink.stored(OffsetRange(topic, topic_id, partition, first, _NO_OFFSET))
-            if strays := [*stored.events[-1:], *stored.dead_letters[-1:], *stored.payloads[-1:]]:
-                found[partition] = max(strays)
-        return found
+    def _strays(self, topic_id: UUID, heads: Mapping[int, Manifest], unvouched: Mapping[int, int]) -> Mapping[int, int]:
+        """Return the last offset that is stored behind the manifest's head, -1 for none, by partition."""
+        firsts = {p: max(o, heads[p].range.next_offset if p in heads else 0) for p, o in unvouched.items()}
+        found = self._sink.last_offsets(topic_id, firsts) if firsts else {}
+        return {partition: found.get(partition, -1) for partition in firsts}
 
     def _ended(self, flight: Flight) -> bool:
         return self._stopping or flight.cancelled.is_set()

@@ -107,6 +107,17 @@ class ClickHouseStore:
         manifests = map(manifest_of, rows.to_pylist())
         return {m.range.partition: m for m in manifests}
 
+    def last_offsets(self, table: str, topic_id: UUID, firsts: Mapping[int, int]) -> Mapping[int, int]:
+        """See ``sinks.delivery.Store.last_offsets``."""
+        sql = (
+            f"SELECT kafka_partition, max(kafka_offset) AS last FROM {self._name(table)}"  # noqa: S608 - as above
+            " WHERE kafka_topic_id = {topic_id:UUID} AND kafka_partition IN {partitions:Array(Int32)}"
+            " AND kafka_offset >= {least:Int64} GROUP BY kafka_partition"
+        )
+        asked = {"topic_id": str(topic_id), "partitions": list(firsts), "least": min(firsts.values())}
+        found = {row["kafka_partition"]: row["last"] for row in self._read(sql, asked).to_pylist()}
+        return {partition: last for partition, last in found.items() if last >= firsts[partition]}
+
     def settle(self, names: Sequence[str]) -> None:
         """See ``sinks.delivery.Store.settle``.
 

@@ -96,6 +96,10 @@ class Store(Protocol):
         """Return the newest manifest of each partition that has one."""
         ...
 
+    def last_offsets(self, table: str, topic_id: UUID, firsts: Mapping[int, int]) -> Mapping[int, int]:
+        """Return the highest offset in a table of each partition that has any from a given one on."""
+        ...
+
     def settle(self, names: Sequence[str]) -> None:
         """Return when no earlier insert on behalf of these ranges and groups runs any more, ending those that do.
 
@@ -205,6 +209,14 @@ class Delivery:
     def heads(self, topic_id: UUID, partitions: Sequence[int]) -> Mapping[int, Manifest]:
         """See ``sinks.sink.Sink.heads``."""
         return self._store.heads(topic_id, partitions)
+
+    def last_offsets(self, topic_id: UUID, firsts: Mapping[int, int]) -> Mapping[int, int]:
+        """See ``sinks.sink.Sink.last_offsets``."""
+        last: dict[int, int] = {}
+        for table in (EVENTS, DEAD_LETTERS, PAYLOADS):
+            for partition, offset in self._store.last_offsets(table, topic_id, firsts).items():
+                last[partition] = max(offset, last.get(partition, offset))
+        return last
 
     def _insert_joined(self, batches: Sequence[SinkBatch], group: WriteGroup) -> None:
         dead_letters = joined(DEAD_LETTERS, [b.dead_letters for b in batches])

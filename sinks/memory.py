@@ -15,6 +15,8 @@ from sinks.manifest import ROW_SCHEMA, manifest_of
 from sinks.rows import ACTORS, DEAD_LETTERS, EVENTS, MANIFESTS, PAYLOADS, insertable, offsets_of, plain, schema_of
 from sinks.sink import Manifest, OffsetRange
 
+_MOST_OFFSET = 2**62
+
 #: Called with table, rows and token around each insert; what it raises is what the caller of the sink sees.
 InsertHook = Callable[[str, pa.Table, str], None]
 
@@ -88,6 +90,11 @@ class MemoryStore:
         """See ``sinks.delivery.Store.heads``."""
         mine = [m for m in self.manifests() if m.range.topic_id == topic_id and m.range.partition in set(partitions)]
         return {m.range.partition: m for m in sorted(mine, key=lambda m: m.range.last)}
+
+    def last_offsets(self, table: str, topic_id: UUID, firsts: Mapping[int, int]) -> Mapping[int, int]:
+        """See ``sinks.delivery.Store.last_offsets``."""
+        ranges = {p: OffsetRange("", topic_id, p, first, max(first, _MOST_OFFSET)) for p, first in firsts.items()}
+        return {p: found[-1] for p, range_ in ranges.items() if (found := self.offsets(table, range_))}
 
     def settle(self, names: Sequence[str]) -> None:
         """See ``sinks.delivery.Store.settle``; an insert has ended when its call has returned."""

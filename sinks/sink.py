@@ -206,6 +206,18 @@ class Sink(Protocol):
         """
         ...
 
+    def last_offsets(self, topic_id: UUID, firsts: Mapping[int, int]) -> Mapping[int, int]:
+        """Return the highest stored offset of each partition that has any from a given one on.
+
+        Args:
+            topic_id: Id of the topic.
+            firsts: The offset by partition, at least one.
+
+        Raises:
+            SinkUnavailable: It could not be asked.
+        """
+        ...
+
     def write(self, batch: SinkBatch, previous_sha256: bytes) -> Manifest:
         """Store a batch that was never tried before: dead letters, payloads, events, manifest, in this order.
 

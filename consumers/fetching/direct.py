@@ -100,7 +100,7 @@ class DirectQueue:
                 self._library.rd_kafka_queue_destroy(queue)
 
     def fetch(self, count: int, timeout_s: float) -> tuple[list[Records], list[Failure]]:
-        """Return what has come, in the order in which it came, and what went wrong.
+        """Return what has come, of each partition in the order in which it came, and what went wrong.
 
         Args:
             count: Messages at most, no more than ``capacity``.
@@ -138,8 +138,11 @@ class DirectQueue:
             self._library.rd_kafka_queue_forward(queue, self._queue)
 
     def _taken(self, count: int) -> tuple[list[Records], list[Failure]]:
-        messages = self._pointers.ctypes.data
-        value_bytes, key_bytes, _ = self._measure(messages, count)
+        messages, partitions = self._pointers.ctypes.data, np.empty(count, np.int64)
+        value_bytes, key_bytes, _ = self._measure(messages, count, partitions)
+        if (np.diff(partitions) < 0).any():
+            # Each partition in one piece, in its order, however much they are mixed.
+            self._pointers[:count] = self._pointers[:count][np.argsort(partitions, kind="stable")]
         values, keys = np.empty(value_bytes, np.uint8), np.empty(key_bytes, np.uint8)
         rows = np.empty((ROWS, count), np.int64)
         self._drain(messages, count, self._functions, rows, values, keys)

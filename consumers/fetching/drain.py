@@ -29,7 +29,7 @@ _ERR, _PARTITION, _PAYLOAD, _LEN, _KEY, _KEY_LEN, _OFFSET = 0, 16, 24, 32, 40, 4
 _POINTER_BYTES = 8
 _LOW_32 = 0xFFFFFFFF
 
-Measure = Callable[[int, int], tuple[int, int, int]]
+Measure = Callable[[int, int, Int64s], tuple[int, int, int]]
 Drain = Callable[[int, int, Int64s, Int64s, Bytes, Bytes], int]
 
 
@@ -40,15 +40,17 @@ def build_measure(revision: int) -> Measure:
         revision: Digest of the sources, part of the key of the machine code on disk; returned by every call.
 
     Returns:
-        ``measure(messages, count)``, which returns the bytes of all values, those of all keys, and the revision.
-        ``messages`` is the address of an array of pointers to ``count`` messages.
+        ``measure(messages, count, partitions)``, which returns the bytes of all values, those of all keys, and the
+        revision. ``messages`` is the address of an array of pointers to ``count`` messages; ``partitions`` takes the
+        partition of each, int64[count].
     """
 
     @cached
-    def measure(messages: int, count: int) -> tuple[int, int, int]:
+    def measure(messages: int, count: int, partitions: Int64s) -> tuple[int, int, int]:
         values = keys = 0
         for number in range(count):
             message = load64(messages + number * _POINTER_BYTES)
+            partitions[number] = load32(message + _PARTITION)
             if load32(message + _ERR) == 0:
                 values += load64(message + _LEN)
                 keys += load64(message + _KEY_LEN)
@@ -115,6 +117,6 @@ def prepare() -> bool:
     measure, drain = functions = compiled()
     before = cache_misses(functions)
     nothing = np.zeros(0, np.uint8)
-    measure(0, 0)
+    measure(0, 0, np.zeros(0, np.int64))
     drain(0, 0, np.zeros(4, np.int64), np.zeros((ROWS, 0), np.int64), nothing, nothing)
     return cache_misses(functions) > before
