@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import Protocol
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +37,15 @@ class Payloads:
     data: Bytes
     starts: Int64s
     lengths: Int64s
+
+    @classmethod
+    def joined(cls, parts: Sequence[Payloads]) -> Payloads:
+        """Put the values of several buffers, each back to back, behind one another; at least one part."""
+        used = [p.data[: int(p.starts[-1] + p.lengths[-1]) if len(p) else 0] for p in parts]
+        before = np.cumsum([0, *(len(data) for data in used[:-1])])
+        starts = np.concatenate([p.starts + base for p, base in zip(parts, before.tolist(), strict=True)])
+        data: Bytes = np.concatenate([*used, np.zeros(TAIL_PADDING_BYTES, np.uint8)])
+        return cls(data, starts, np.concatenate([p.lengths for p in parts]))
 
     @classmethod
     def of(cls, values: Sequence[bytes | None]) -> Payloads:
@@ -117,6 +130,44 @@ class Rejection:
     event_id: str = ""
 
 
+class Messages(Protocol):
+    """Messages on their way to rows, of one partition or of several."""
+
+    @property
+    def payloads(self) -> Payloads:
+        """Values of the n messages."""
+        ...
+
+    @property
+    def offsets(self) -> Int64s:
+        """Their offsets; int64[n]."""
+        ...
+
+    @property
+    def timestamps_ms(self) -> Int64s:
+        """Their Kafka timestamps, milliseconds since 1970 UTC; int64[n]."""
+        ...
+
+    @property
+    def messages(self) -> Sequence[RawMessage]:
+        """Access to key, value and headers by position; only used for dead letters."""
+        ...
+
+    @property
+    def topic(self) -> str:
+        """Their topic."""
+        ...
+
+    @property
+    def topic_id(self) -> UUID:
+        """Its id."""
+        ...
+
+    def partitions(self, positions: Int32s) -> Int32s:
+        """Return the partition of some messages; int32[k]."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class MessageBatch:
     """One contiguous range of offsets of one topic-partition, as consumed.
@@ -134,3 +185,61 @@ class MessageBatch:
     offsets: Int64s
     timestamps_ms: Int64s
     messages: Sequence[RawMessage]
+
+    @property
+    def topic(self) -> str:
+        """Its topic."""
+        return self.range.topic
+
+    @property
+    def topic_id(self) -> UUID:
+        """Id of its topic."""
+        return self.range.topic_id
+
+    def partitions(self, positions: Int32s) -> Int32s:
+        """Return the partition of some messages; int32[k]."""
+        return np.full(len(positions), self.range.partition, np.int32)
+
+
+class JointMessages:
+    """Batches of different partitions of one topic, one behind the other.
+
+    Args:
+        batches: The batches; at least one.
+
+    Attributes:
+        payloads: Values of the n messages.
+        offsets: Their offsets, ascending within a batch; int64[n].
+        timestamps_ms: Their Kafka timestamps, milliseconds since 1970 UTC; int64[n].
+        messages: Access to key, value and headers by position.
+        topic: Their topic.
+        topic_id: Its id.
+    """
+
+    def __init__(self, batches: Sequence[MessageBatch]) -> None:
+        self.payloads = Payloads.joined([b.payloads for b in batches])
+        self.offsets: Int64s = np.concatenate([b.offsets for b in batches])
+        self.timestamps_ms: Int64s = np.concatenate([b.timestamps_ms for b in batches])
+        self.messages: Sequence[RawMessage] = _Chained([b.messages for b in batches])
+        self.topic, self.topic_id = batches[0].topic, batches[0].topic_id
+        numbers = np.array([b.range.partition for b in batches], np.int32)
+        self._partitions: Int32s = np.repeat(numbers, [len(b.offsets) for b in batches])
+
+    def partitions(self, positions: Int32s) -> Int32s:
+        """Return the partition of some messages; int32[k]."""
+        return self._partitions[positions]
+
+
+class _Chained(Sequence[RawMessage]):
+    """Sequences one behind the other, of which nothing is copied."""
+
+    def __init__(self, parts: Sequence[Sequence[RawMessage]]) -> None:
+        self._parts = parts
+        self._starts = list(accumulate(map(len, parts), initial=0))
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __getitem__(self, index: int) -> RawMessage:  # type: ignore[override]  # nobody asks for slices
+        part = bisect_right(self._starts, index) - 1
+        return self._parts[part][index - self._starts[part]]

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from consumers.arrays import constant, number_array
-from consumers.batch import Int32s, MessageBatch, Rejection
+from consumers.batch import Int32s, Int64s, Messages, Rejection
 from consumers.enrich.retention import expires_ms
 from consumers.rows import kafka_arrays
 from consumers.validation.times import received_ms
@@ -26,7 +26,7 @@ _MAX_NAME_BYTES = 512
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterOffice:
-    """Builds the dead letters of one batch, during processing and later when the sink refuses rows.
+    """Builds the dead letters of messages, during processing and later when the sink refuses rows.
 
     Attributes:
         batch: The messages as consumed.
@@ -36,7 +36,7 @@ class DeadLetterOffice:
         worker_version: Version of this worker.
     """
 
-    batch: MessageBatch
+    batch: Messages
     schema_ids: Int32s
     days: int
     raw_bytes: int
@@ -104,10 +104,14 @@ class RefusedRows:
     Attributes:
         office: Builds the dead letters.
         events: The rows of ``audit_events``, whose identities are known.
+        first: Position of the first message of the range among the office's messages.
+        offsets: Offsets of the range's messages, ascending; int64[n].
     """
 
     office: DeadLetterOffice
     events: pa.Table
+    first: int
+    offsets: Int64s
 
     def dead_letters(self, reasons: Mapping[int, str], *, stage: str, reason_code: str) -> pa.Table:
         """Return rows for ``dead_letters`` in offset order.
@@ -129,11 +133,10 @@ class RefusedRows:
         return self.office.table(rejections)
 
     def _positions(self, offsets: Sequence[int]) -> dict[int, int]:
-        all_offsets = self.office.batch.offsets
-        positions = np.searchsorted(all_offsets, offsets)
-        found = {int(all_offsets[p]): int(p) for p in positions if p < len(all_offsets)}
+        positions = np.searchsorted(self.offsets, offsets)
+        found = {int(self.offsets[p]): self.first + int(p) for p in positions if p < len(self.offsets)}
         if missing := [offset for offset in offsets if offset not in found]:
-            raise KeyError(f"offsets {missing} have no message in {self.office.batch.range}")
+            raise KeyError(f"offsets {missing} have no message in the batch")
         return found
 
     def _known(self, offsets: Mapping[int, str]) -> dict[int, tuple[str, str, str]]:

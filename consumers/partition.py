@@ -46,7 +46,7 @@ class Convoy:
     """Flights that are written together: small ones of several partitions, or a single one.
 
     Attributes:
-        flights: At most one per partition.
+        flights: At most one per partition, ascending by partition.
         left: How many of them have not come to their end; counted by the poll thread.
     """
 

@@ -22,17 +22,23 @@ from consumers.partition import Convoy, Flight
 from consumers.topics import TopicDirectory
 from schemas.errors import RegistryUnavailable
 from sinks.errors import SinkError, SinkUnavailable
-from sinks.sink import Manifest, Sink, SinkBatch, WriteGroup
+from sinks.rows import joint_rows
+from sinks.sink import JointRows, Manifest, Sink, SinkBatch, WriteGroup
 
 log = structlog.get_logger(__name__)
 
 
 class ProcessedBatch(Protocol):
-    """What a processor makes of a batch."""
+    """What a processor makes of batches."""
 
     @property
-    def sink_batch(self) -> SinkBatch:
-        """The rows to store."""
+    def sink_batches(self) -> Sequence[SinkBatch]:
+        """The rows to store, of each batch."""
+        ...
+
+    @property
+    def joint(self) -> JointRows:
+        """The rows of all of them."""
         ...
 
     def report(self, metrics: Metrics) -> None:
@@ -43,8 +49,11 @@ class ProcessedBatch(Protocol):
 class BatchProcessor(Protocol):
     """Turns messages into rows; used by one thread only."""
 
-    def process(self, batch: MessageBatch) -> ProcessedBatch:
-        """Decode, validate and enrich a batch.
+    def process_together(self, batches: Sequence[MessageBatch]) -> ProcessedBatch:
+        """Decode, validate and enrich batches.
+
+        Args:
+            batches: Batches of different partitions of one topic, ascending by partition.
 
         Raises:
             RegistryUnavailable: A schema could not be asked for; call again later.
@@ -90,8 +99,6 @@ class Failed:
 
 
 Outcome = Settled | Landed | Failed
-#: A flight and what became of its batch.
-Prepared = tuple[Flight, ProcessedBatch]
 
 
 class Pipeline:
@@ -157,69 +164,65 @@ class Pipeline:
             self.outcomes.put(Failed(StageFailed(stage, ", ".join(map(_name, flights)), error)))
 
     def _run_prepare(self, flights: Sequence[Flight]) -> None:
-        prepared = [(flight, found) for flight in flights if (found := self._processed(flight)) is not None]
-        if prepared:
-            step = partial(self._run_write, prepared)
-            self._write.submit(self._guarded, "insert", [flight for flight, _ in prepared], step)
-
-    def _processed(self, flight: Flight) -> ProcessedBatch | None:
-        """Return what becomes of a flight's batch, None when the flight ended before."""
         backoff = Backoff()
-        while not self._ended(flight):
+        while flights := [flight for flight in flights if not self._dropped(flight, "registry")]:
             try:
-                processed = self._processor.process(flight.batch)
+                processed = self._processor.process_together([flight.batch for flight in flights])
             except RegistryUnavailable as error:
                 wait_s = backoff.next_s(error.retry_after_s)
-                self._wait(flight, "registry", "registry", str(error), wait_s=wait_s, attempt=backoff.attempts)
+                self._wait(flights[0], "registry", "registry", str(error), wait_s=wait_s, attempt=backoff.attempts)
                 continue
             self._outages.pop("registry", None)
-            return processed
-        self._outages.pop("registry", None)
-        self.outcomes.put(Landed(flight, None))
-        return None
+            step = partial(self._run_write, flights, processed)
+            self._write.submit(self._guarded, "insert", flights, step)
+            return
 
-    def _run_write(self, prepared: Sequence[Prepared]) -> None:
-        self._refuse_replaced([flight for flight, _ in prepared])
-        first, _ = prepared[0]
-        replay, backoff = first.replay, Backoff()
-        while prepared := [one for one in prepared if not self._dropped(one[0])]:
+    def _run_write(self, flights: Sequence[Flight], processed: ProcessedBatch) -> None:
+        self._refuse_replaced(flights)
+        first, flying = flights[0], list(zip(flights, processed.sink_batches, strict=True))
+        rows, replay, backoff = processed.joint, first.replay, Backoff()
+        while left := [(flight, batch) for flight, batch in flying if not self._dropped(flight, "insert")]:
+            if len(left) < len(flying):
+                flying, rows = left, joint_rows([batch for _, batch in left])
             started = time.perf_counter()
             try:
-                manifests = self._store(prepared, first.group, replay=replay)
+                manifests = self._store(flying, rows, first.group, replay=replay)
             except SinkUnavailable as error:
                 if error.reason == "too_many_parts":
                     self.pace.too_many_parts()
                 replay = True  # part of it may be stored: from now on read back and complete
                 self._metrics.count("auditstream_replays_total", cause="uncertain")
                 wait_s = backoff.next_s(error.retry_after_s)
-                self._wait(prepared[0][0], "insert", error.reason, str(error), wait_s=wait_s, attempt=backoff.attempts)
+                self._wait(flying[0][0], "insert", error.reason, str(error), wait_s=wait_s, attempt=backoff.attempts)
                 continue
             self._outages.pop("insert", None)
             self.pace.stored()
             self._metrics.observe("auditstream_stage_seconds", time.perf_counter() - started, stage="insert")
-            for (flight, processed), manifest in zip(prepared, manifests, strict=True):
+            processed.report(self._metrics)
+            for (flight, _), manifest in zip(flying, manifests, strict=True):
                 self._metrics.observe_latency(time.time_ns() // 1_000_000, flight.batch.timestamps_ms)
-                processed.report(self._metrics)
                 self.outcomes.put(Landed(flight, manifest))
             return
 
-    def _store(self, flying: Sequence[Prepared], group_id: str, *, replay: bool) -> Sequence[Manifest]:
+    def _store(
+        self, flying: Sequence[tuple[Flight, SinkBatch]], rows: JointRows, group_id: str, *, replay: bool
+    ) -> Sequence[Manifest]:
         """Have batches stored: those of a group together; a single one, or what an earlier owner announced, alone."""
-        batches, previous = [p.sink_batch for _, p in flying], [flight.previous_sha256 for flight, _ in flying]
+        batches, previous = [batch for _, batch in flying], [flight.previous_sha256 for flight, _ in flying]
         group = WriteGroup(group_id) if group_id else None
         if replay and len(batches) == 1:
             return [self._sink.complete(batches[0], previous[0], group)]
         if group is not None:
             store = self._sink.complete_together if replay else self._sink.write_together
-            return store(batches, previous, group)
+            return store(batches, rows, previous, group)
         (batch,), (digest,) = batches, previous
         return [self._sink.write(batch, digest)]
 
-    def _dropped(self, flight: Flight) -> bool:
+    def _dropped(self, flight: Flight, stage: str) -> bool:
         """Whether a flight may not be tried any further; if so it has come to its end."""
         if not self._ended(flight):
             return False
-        self._outages.pop("insert", None)
+        self._outages.pop(stage, None)
         self.outcomes.put(Landed(flight, None))
         return True
 

@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate, pairwise
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
 from consumers.arrays import int64s, select_rows
-from consumers.batch import Decoded, Int32s, MessageBatch, Rejection
+from consumers.batch import Decoded, Int32s, JointMessages, MessageBatch, Messages, Rejection
 from consumers.dead_letters import DeadLetterOffice, RefusedRows
 from consumers.decode import Decoder
 from consumers.decode.errors import DecodeError, explain
@@ -26,8 +27,9 @@ from consumers.settings import EnrichSettings, ValidateSettings, WorkerSettings
 from consumers.validation import Flag, Validator, Verdict
 from consumers.writers import Writers
 from schemas.columns import avro_schema
+from sinks.digest import flatten
 from sinks.settings import RetentionSettings
-from sinks.sink import SinkBatch
+from sinks.sink import JointRows, SinkBatch
 
 Stage = Literal["decode", "validate", "enrich", "build"]
 
@@ -46,10 +48,11 @@ class BatchUnbalanced(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Processed:
-    """What became of a batch.
+    """What became of a batch, or of several that were processed together.
 
     Attributes:
-        sink_batch: The rows to store.
+        sink_batches: The rows to store, of each batch.
+        joint: The rows of all of them.
         timings: Seconds per stage.
         rejections: One per dead letter, ascending by position.
         flags: Number of stored events per flag.
@@ -57,12 +60,19 @@ class Processed:
         newest_occurred_at: Latest time of a stored event, None when nothing is stored.
     """
 
-    sink_batch: SinkBatch
+    sink_batches: Sequence[SinkBatch]
+    joint: JointRows
     timings: Mapping[Stage, float]
     rejections: Sequence[Rejection]
     flags: Mapping[Flag, int]
     oldest_occurred_at: datetime | None
     newest_occurred_at: datetime | None
+
+    @property
+    def sink_batch(self) -> SinkBatch:
+        """The rows to store, of a batch that was processed alone."""
+        (only,) = self.sink_batches
+        return only
 
     def report(self, metrics: Metrics) -> None:
         """Count stage times, rejections and flags, once the batch is stored."""
@@ -123,6 +133,19 @@ class Processor:
             RegistryUnavailable: A writer schema could not be asked for; call again later.
             RegistryRefused: The registry cannot be used with these settings.
         """
+        return self.process_together([batch])
+
+    def process_together(self, batches: Sequence[MessageBatch]) -> Processed:
+        """Process small batches at the price of one.
+
+        Args:
+            batches: Batches of different partitions of one topic, ascending by partition.
+
+        Raises:
+            RegistryUnavailable: See ``process``.
+            RegistryRefused: See ``process``.
+        """
+        batch: Messages = batches[0] if len(batches) == 1 else JointMessages(batches)
         frames = read_frames(batch.payloads)
         refused = self._writers.learn(frames.schema_ids)
         clock = _Clock(self._clock)
@@ -139,25 +162,18 @@ class Processor:
         payloads = payload_table(events, accepted, enriched, self._policy.payload_days)
         rejections = sorted([*_undecoded(decoded, frames.schema_ids, refused), *verdict.rejections], key=_position)
         office = self._office(batch, frames.schema_ids)
-        sink_batch = SinkBatch(
-            range=batch.range,
-            events=events,
-            payloads=payloads,
-            dead_letters=office.table(rejections),
-            filtered=verdict.filtered,
-            skipped=batch.range.span - len(batch.offsets),
-            schema_ids=np.unique(frames.schema_ids[frames.errors == 0]).tolist(),
-            dead_letter_source=RefusedRows(office, events),
-        )
-        check_balance(sink_batch)
+        joint = JointRows(events, payloads, office.table(rejections))
+        known_ids = np.where(frames.errors == 0, frames.schema_ids, -1)
+        sink_batches = _shared_out(batches, joint, office, known_ids)
+        check_balance(sink_batches, verdict.filtered)
         clock.lap("build")
-        return Processed(sink_batch, clock.seconds, rejections, _flag_counts(accepted), *_ends(accepted))
+        return Processed(sink_batches, joint, clock.seconds, rejections, _flag_counts(accepted), *_ends(accepted))
 
     def close(self) -> None:
         """Close the address databases. Idempotent."""
         self._databases.close()
 
-    def _office(self, batch: MessageBatch, schema_ids: Int32s) -> DeadLetterOffice:
+    def _office(self, batch: Messages, schema_ids: Int32s) -> DeadLetterOffice:
         return DeadLetterOffice(
             batch,
             schema_ids,
@@ -179,15 +195,58 @@ class _Clock:
         self.seconds[stage], self._last = now - self._last, now
 
 
-def check_balance(batch: SinkBatch) -> None:
-    """Prove that every offset of a batch's range is accounted for.
+def check_balance(batches: Sequence[SinkBatch], filtered: int) -> None:
+    """Prove that every offset of the batches' ranges is accounted for.
+
+    Args:
+        batches: The batches.
+        filtered: Messages that a setting left out, of all of them.
 
     Raises:
-        BatchUnbalanced: It is not.
+        BatchUnbalanced: An offset is not, or is twice.
     """
-    parts = (batch.events.num_rows, batch.dead_letters.num_rows, batch.filtered, batch.skipped)
-    if sum(parts) != batch.range.span or min(parts) < 0:
-        raise BatchUnbalanced(batch.range, *parts)
+    for batch in batches:
+        parts = (batch.events.num_rows, batch.dead_letters.num_rows, batch.filtered, batch.skipped)
+        if sum(parts) != batch.range.span or min(parts) < 0:
+            raise BatchUnbalanced(batch.range, *parts)
+    if sum(b.filtered for b in batches) != filtered:
+        rows = sum(b.events.num_rows for b in batches), sum(b.dead_letters.num_rows for b in batches)
+        raise BatchUnbalanced([b.range for b in batches], *rows, filtered, sum(b.skipped for b in batches))
+
+
+def _shared_out(
+    batches: Sequence[MessageBatch], joint: JointRows, office: DeadLetterOffice, schema_ids: Int32s
+) -> list[SinkBatch]:
+    """Give each batch its rows; they lie in the order of the batches, which is that of their partitions."""
+    ends = [b.range.partition for b in batches]
+    events, payloads, letters = (_cut(rows, ends) for rows in (joint.events, joint.payloads, joint.dead_letters))
+    starts = list(accumulate((len(b.offsets) for b in batches), initial=0))
+    shares = []
+    for number, batch in enumerate(batches):
+        first, rows = starts[number], (events[number].num_rows, letters[number].num_rows)
+        ids = np.unique(schema_ids[first : starts[number + 1]]).tolist()
+        shares.append(
+            SinkBatch(
+                range=batch.range,
+                events=events[number],
+                payloads=payloads[number],
+                dead_letters=letters[number],
+                filtered=len(batch.offsets) - sum(rows),
+                skipped=batch.range.span - len(batch.offsets),
+                schema_ids=[schema_id for schema_id in ids if schema_id >= 0],
+                dead_letter_source=RefusedRows(office, events[number], first, batch.offsets),
+            )
+        )
+    return shares
+
+
+def _cut(rows: pa.Table, partitions: Sequence[int]) -> list[pa.Table]:
+    """Cut rows where another partition begins; both ascend."""
+    if len(partitions) == 1:
+        return [rows]
+    column = flatten(rows["kafka_partition"]).to_numpy()
+    ends = np.searchsorted(column, partitions, side="right").tolist()
+    return [rows.slice(first, last - first) for first, last in pairwise([0, *ends])]
 
 
 def _accepted(decoded: Decoded, verdict: Verdict, schema_ids: Int32s) -> Accepted:

@@ -20,7 +20,7 @@ from consumers.arrays import (
     select_rows,
     total_length,
 )
-from consumers.batch import Bytes, Int32s, Int64s, MessageBatch
+from consumers.batch import Bytes, Int32s, Int64s, Messages
 from consumers.coded import Words
 from consumers.enrich import Enriched
 from consumers.enrich.retention import expires_ms, shorter
@@ -98,9 +98,7 @@ def payload_form() -> TableForm:
     return TableForm(payload_columns())
 
 
-def kafka_arrays(
-    batch: MessageBatch, positions: Int32s, received_ms: Int64s, schema_ids: Int32s
-) -> dict[str, pa.Array]:
+def kafka_arrays(batch: Messages, positions: Int32s, received_ms: Int64s, schema_ids: Int32s) -> dict[str, pa.Array]:
     """Return the ``kafka_*`` columns, ``received_at`` and ``schema_id`` of some messages of a batch.
 
     Args:
@@ -109,19 +107,19 @@ def kafka_arrays(
         received_ms: When they were received, milliseconds since 1970 UTC; int64[n].
         schema_ids: Registry ids of their writer schemas; int32[n].
     """
-    rows, range_ = len(positions), batch.range
-    topic_ids = np.tile(np.frombuffer(range_.topic_id.bytes, np.uint8), (rows, 1))
+    rows = len(positions)
+    topic_ids = np.tile(np.frombuffer(batch.topic_id.bytes, np.uint8), (rows, 1))
     return {
-        "kafka_topic": constant(range_.topic, rows),
+        "kafka_topic": constant(batch.topic, rows),
         "kafka_topic_id": fixed_binary(topic_ids),
-        "kafka_partition": number_array(np.full(rows, range_.partition, np.int32), pa.int32()),
+        "kafka_partition": number_array(batch.partitions(positions), pa.int32()),
         "kafka_offset": number_array(batch.offsets[positions], pa.int64()),
         "received_at": number_array(received_ms, _MILLIS),
         "schema_id": number_array(schema_ids, pa.int32()),
     }
 
 
-def event_table(batch: MessageBatch, accepted: Accepted, enriched: Enriched) -> pa.Table:
+def event_table(batch: Messages, accepted: Accepted, enriched: Enriched) -> pa.Table:
     """Return the rows of ``audit_events``; as ``schemas.columns.event_columns``."""
     retained = enriched.retained
     decoded = {name: accepted.columns[path] for name, path in event_form().paths}

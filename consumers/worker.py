@@ -295,7 +295,7 @@ class Worker:
 
     def _launch(self, states: Sequence[PartitionState]) -> None:
         flights: list[Flight] = []
-        for state in states:
+        for state in sorted(states, key=lambda s: s.partition):
             count = state.plan(self._policy)
             state.dirty = True
             self._airborne[state.partition] += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
@@ -95,6 +95,30 @@ class ClickHouseStore:
         ).to_pylist()
         return manifest_of(found[0]) if found else None
 
+    def counts(self, table: str, ranges: Sequence[OffsetRange]) -> Sequence[int]:
+        """See ``sinks.delivery.Store.counts``."""
+        inside = _any_of(
+            f"kafka_partition = {r.partition} AND kafka_offset BETWEEN {r.first} AND {r.last}" for r in ranges
+        )
+        sql = (
+            f"SELECT kafka_partition, count() AS rows FROM {self._name(table)}"  # noqa: S608 - names are constants, values are numbers
+            f" WHERE kafka_topic_id = {{topic_id:UUID}} AND ({inside}) GROUP BY kafka_partition"
+        )
+        found = {r["kafka_partition"]: r["rows"] for r in self._read(sql, _topic(ranges)).to_pylist()}
+        return [found.get(range_.partition, 0) for range_ in ranges]
+
+    def manifests(self, ranges: Sequence[OffsetRange]) -> Mapping[OffsetRange, Manifest]:
+        """See ``sinks.delivery.Store.manifests``."""
+        exactly = _any_of(
+            f"kafka_partition = {r.partition} AND first_offset = {r.first} AND last_offset = {r.last}" for r in ranges
+        )
+        sql = (
+            f"SELECT {_manifest_columns()} FROM {self._name(MANIFESTS)}"  # noqa: S608 - as above
+            f" WHERE kafka_topic_id = {{topic_id:UUID}} AND ({exactly}) ORDER BY ingested_at LIMIT 1 BY kafka_partition"
+        )
+        found = map(manifest_of, self._read(sql, _topic(ranges)).to_pylist())
+        return {m.range: m for m in found}
+
     def heads(self, topic_id: UUID, partitions: Sequence[int]) -> Mapping[int, Manifest]:
         """See ``sinks.delivery.Store.heads``."""
         where = "kafka_topic_id = {topic_id:UUID} AND kafka_partition IN {partitions:Array(Int32)}"
@@ -109,14 +133,12 @@ class ClickHouseStore:
 
     def last_offsets(self, table: str, topic_id: UUID, firsts: Mapping[int, int]) -> Mapping[int, int]:
         """See ``sinks.delivery.Store.last_offsets``."""
+        behind = _any_of(f"kafka_partition = {p} AND kafka_offset >= {first}" for p, first in firsts.items())
         sql = (
             f"SELECT kafka_partition, max(kafka_offset) AS last FROM {self._name(table)}"  # noqa: S608 - as above
-            " WHERE kafka_topic_id = {topic_id:UUID} AND kafka_partition IN {partitions:Array(Int32)}"
-            " AND kafka_offset >= {least:Int64} GROUP BY kafka_partition"
+            f" WHERE kafka_topic_id = {{topic_id:UUID}} AND ({behind}) GROUP BY kafka_partition"
         )
-        asked = {"topic_id": str(topic_id), "partitions": list(firsts), "least": min(firsts.values())}
-        found = {row["kafka_partition"]: row["last"] for row in self._read(sql, asked).to_pylist()}
-        return {partition: last for partition, last in found.items() if last >= firsts[partition]}
+        return {r["kafka_partition"]: r["last"] for r in self._read(sql, {"topic_id": str(topic_id)}).to_pylist()}
 
     def settle(self, names: Sequence[str]) -> None:
         """See ``sinks.delivery.Store.settle``.
@@ -188,6 +210,14 @@ def _types(table: str) -> Mapping[str, str]:
 
 def _names(columns: Sequence[Column]) -> str:
     return ", ".join(f"`{c.name}`" for c in columns)
+
+
+def _any_of(conditions: Iterable[str]) -> str:
+    return " OR ".join(f"({condition})" for condition in conditions)
+
+
+def _topic(ranges: Sequence[OffsetRange]) -> dict[str, str]:
+    return {"topic_id": str(ranges[0].topic_id)}
 
 
 def _manifest_columns() -> str:

@@ -16,8 +16,9 @@ Ranges of several partitions may be written together, as one block per table und
 of parts, which is what small batches cost a database, then no longer grows with the number of partitions. Each of them
 is completed on its own nevertheless, perhaps by different workers, and for each the order is the same: first under the
 group's token, so that the late block of a stale worker is dropped wherever this range has rows in it, even though it
-holds rows of other ranges as well; they are missed, and put in, by those who complete those ranges. What is missing
-after that goes in under tokens of the range.
+holds rows of other ranges as well. What is missing after that goes in under tokens of the range. So whoever writes a
+group cannot believe the answer that it is stored: somebody who completes one of its ranges may have used up the token.
+Before a manifest says that a range is stored its rows are counted, and before the range is left its manifest is.
 
 Rows that the database refuses are found by halving the block. A refused row is in no table until its dead letter is
 stored, so a stop in between finds it missing and refuses it again; halves carry tokens made of their offsets, so two
@@ -41,8 +42,8 @@ from sinks.clickhouse_errors import RowsRefused
 from sinks.digest import flatten
 from sinks.errors import SinkStopped, SinkUnavailable
 from sinks.manifest import describe, manifest_row
-from sinks.rows import DEAD_LETTERS, EVENTS, MANIFESTS, PAYLOADS, Offsets, joined, offsets_of, plain, schema_of, without
-from sinks.sink import Manifest, OffsetRange, SinkBatch, StoredOffsets, WriteGroup
+from sinks.rows import DEAD_LETTERS, EVENTS, MANIFESTS, PAYLOADS, Offsets, offsets_of, plain, schema_of, without
+from sinks.sink import JointRows, Manifest, OffsetRange, SinkBatch, StoredOffsets, WriteGroup
 
 #: Attempts to fill what a read-back finds missing: under the original token, then under new ones. A crash of the store
 #: can use up a token without its rows, and every further completion begins with the first one again, so there are
@@ -88,8 +89,16 @@ class Store(Protocol):
         """Return the offsets of a range that a table holds, ascending."""
         ...
 
+    def counts(self, table: str, ranges: Sequence[OffsetRange]) -> Sequence[int]:
+        """Return how many rows of each range a table holds; the ranges are of one topic, one of a partition."""
+        ...
+
     def manifest(self, range_: OffsetRange) -> Manifest | None:
         """Return the manifest of exactly this range, None when it is not stored."""
+        ...
+
+    def manifests(self, ranges: Sequence[OffsetRange]) -> Mapping[OffsetRange, Manifest]:
+        """Return the manifests of exactly these ranges that are stored; the ranges are as in ``counts``."""
         ...
 
     def heads(self, topic_id: UUID, partitions: Sequence[int]) -> Mapping[int, Manifest]:
@@ -169,31 +178,35 @@ class Delivery:
         return manifest
 
     def write_together(
-        self, batches: Sequence[SinkBatch], previous_sha256: Sequence[bytes], group: WriteGroup
+        self, batches: Sequence[SinkBatch], rows: JointRows, previous_sha256: Sequence[bytes], group: WriteGroup
     ) -> Sequence[Manifest]:
         """See ``sinks.sink.Sink.write_together``."""
         try:
-            self._insert_joined(batches, group)
+            self._insert_joint(rows, group)
         except RowsRefused:
             return [self._finish(b, p, group) for b, p in zip(batches, previous_sha256, strict=True)]
-        manifests = [_described(b, p) for b, p in zip(batches, previous_sha256, strict=True)]
-        rows = pa.concat_tables(map(manifest_row, manifests)).combine_chunks()
-        self._store.insert(MANIFESTS, rows, group.token(MANIFESTS), group.name)
-        return manifests
+        if self._all_there(batches):
+            manifests = [_described(b, p) for b, p in zip(batches, previous_sha256, strict=True)]
+            told = pa.concat_tables(map(manifest_row, manifests)).combine_chunks()
+            self._store.insert(MANIFESTS, told, group.token(MANIFESTS), group.name)
+            if self._store.manifests([b.range for b in batches]) == {m.range: m for m in manifests}:
+                return manifests
+        # Somebody who completed one of the ranges came first, and the blocks were dropped.
+        return self.complete_together(batches, rows, previous_sha256, group)
 
     def complete_together(
-        self, batches: Sequence[SinkBatch], previous_sha256: Sequence[bytes], group: WriteGroup
+        self, batches: Sequence[SinkBatch], rows: JointRows, previous_sha256: Sequence[bytes], group: WriteGroup
     ) -> Sequence[Manifest]:
         """See ``sinks.sink.Sink.complete_together``."""
         self._store.settle([group.name, *(b.range.name for b in batches)])
-        found = [self._store.manifest(b.range) for b in batches]
-        if not any(found):
+        known = self._store.manifests([b.range for b in batches])
+        if not known:
             # As a rule nothing is stored yet or all of it: one block under the group's token spares one for each range.
             with suppress(RowsRefused):
-                self._insert_joined(batches, group)
+                self._insert_joint(rows, group)
         return [
-            manifest or self._finish(batch, previous, group)
-            for manifest, batch, previous in zip(found, batches, previous_sha256, strict=True)
+            known.get(batch.range) or self._finish(batch, previous, group)
+            for batch, previous in zip(batches, previous_sha256, strict=True)
         ]
 
     def complete(self, batch: SinkBatch, previous_sha256: bytes, group: WriteGroup | None = None) -> Manifest:
@@ -218,12 +231,18 @@ class Delivery:
                 last[partition] = max(offset, last.get(partition, offset))
         return last
 
-    def _insert_joined(self, batches: Sequence[SinkBatch], group: WriteGroup) -> None:
-        dead_letters = joined(DEAD_LETTERS, [b.dead_letters for b in batches])
-        payloads = joined(PAYLOADS, [b.payloads for b in batches])
-        events = joined(EVENTS, [b.events for b in batches])
-        for table, rows in _steps(dead_letters, payloads, events):
-            self._insert_twice(table, rows, group.token(table), group.name)
+    def _all_there(self, batches: Sequence[SinkBatch]) -> bool:
+        ranges = [b.range for b in batches]
+        wanted = {
+            EVENTS: [b.events.num_rows for b in batches],
+            DEAD_LETTERS: [b.dead_letters.num_rows for b in batches],
+            PAYLOADS: [b.payloads.num_rows for b in batches],
+        }
+        return all(list(self._store.counts(table, ranges)) == rows for table, rows in wanted.items() if any(rows))
+
+    def _insert_joint(self, rows: JointRows, group: WriteGroup) -> None:
+        for table, block in _steps(rows.dead_letters, rows.payloads, rows.events):
+            self._insert_twice(table, block, group.token(table), group.name)
 
     def _insert_twice(self, table: str, rows: pa.Table, token: str, name: str) -> None:
         """Insert a block; when its rows are refused, once more under the same token, as some refusals pass."""

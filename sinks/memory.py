@@ -78,17 +78,27 @@ class MemoryStore:
         """See ``sinks.delivery.Store.offsets``."""
         return tuple(offsets_of(self.read(table, range_)).tolist())
 
-    def manifests(self) -> Sequence[Manifest]:
+    def all_manifests(self) -> Sequence[Manifest]:
         """Return all manifests in the order in which they were stored."""
         return [manifest_of(row) for row in self.all(MANIFESTS).to_pylist()]
 
+    def counts(self, table: str, ranges: Sequence[OffsetRange]) -> Sequence[int]:
+        """See ``sinks.delivery.Store.counts``."""
+        return [len(self.offsets(table, range_)) for range_ in ranges]
+
     def manifest(self, range_: OffsetRange) -> Manifest | None:
         """See ``sinks.delivery.Store.manifest``."""
-        return next((m for m in self.manifests() if m.range == range_), None)
+        return self.manifests([range_]).get(range_)
+
+    def manifests(self, ranges: Sequence[OffsetRange]) -> Mapping[OffsetRange, Manifest]:
+        """See ``sinks.delivery.Store.manifests``."""
+        return {m.range: m for m in reversed(self.all_manifests()) if m.range in set(ranges)}
 
     def heads(self, topic_id: UUID, partitions: Sequence[int]) -> Mapping[int, Manifest]:
         """See ``sinks.delivery.Store.heads``."""
-        mine = [m for m in self.manifests() if m.range.topic_id == topic_id and m.range.partition in set(partitions)]
+        mine = [
+            m for m in self.all_manifests() if m.range.topic_id == topic_id and m.range.partition in set(partitions)
+        ]
         return {m.range.partition: m for m in sorted(mine, key=lambda m: m.range.last)}
 
     def last_offsets(self, table: str, topic_id: UUID, firsts: Mapping[int, int]) -> Mapping[int, int]:
@@ -131,7 +141,7 @@ class MemorySink(Delivery):
     @property
     def manifests(self) -> Sequence[Manifest]:
         """All manifests in the order in which they were stored."""
-        return self.store.manifests()
+        return self.store.all_manifests()
 
     def actors(self) -> Sequence[dict[str, object]]:
         """Return the card with the highest offset of each tenant and actor."""

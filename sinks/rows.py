@@ -18,6 +18,7 @@ from schemas.columns import (
     payload_columns,
 )
 from sinks.digest import flatten
+from sinks.sink import JointRows, SinkBatch
 
 EVENTS, PAYLOADS, DEAD_LETTERS = "audit_events", "audit_payloads", "dead_letters"
 MANIFESTS, ACTORS = "ingest_batches", "actors"
@@ -84,6 +85,15 @@ def _sendable(array: pa.Array, field: pa.Field) -> pa.Array:
 
 def _dictionary_inside(kind: pa.DataType) -> bool:
     return bool(pa.types.is_list(kind) and pa.types.is_dictionary(kind.value_type))
+
+
+def joint_rows(batches: Sequence[SinkBatch]) -> JointRows:
+    """Put the rows of batches together, in their order."""
+    return JointRows(
+        joined(EVENTS, [b.events for b in batches]),
+        joined(PAYLOADS, [b.payloads for b in batches]),
+        joined(DEAD_LETTERS, [b.dead_letters for b in batches]),
+    )
 
 
 def joined(table: str, parts: Sequence[pa.Table]) -> pa.Table:

@@ -109,6 +109,21 @@ class SinkBatch:
     dead_letter_source: DeadLetterSource
 
 
+@dataclass(frozen=True, slots=True)
+class JointRows:
+    """Rows of several batches, one behind the other in the order of the batches.
+
+    Attributes:
+        events: Rows for ``audit_events``.
+        payloads: Rows for ``audit_payloads``.
+        dead_letters: Rows for ``dead_letters``.
+    """
+
+    events: pa.Table
+    payloads: pa.Table
+    dead_letters: pa.Table
+
+
 class DeadLetterSource(Protocol):
     """Turns offsets of a batch into dead letters when the sink itself finds their rows bad."""
 
@@ -231,12 +246,13 @@ class Sink(Protocol):
         ...
 
     def write_together(
-        self, batches: Sequence[SinkBatch], previous_sha256: Sequence[bytes], group: WriteGroup
+        self, batches: Sequence[SinkBatch], rows: JointRows, previous_sha256: Sequence[bytes], group: WriteGroup
     ) -> Sequence[Manifest]:
         """Store batches of different partitions that were never tried before, each table's rows as one block.
 
         Args:
             batches: One per partition, small enough that a table takes all their rows in one block.
+            rows: The rows of all of them.
             previous_sha256: Digest of each partition's newest manifest row.
             group: The group that the intents of all of them name.
 
@@ -250,7 +266,7 @@ class Sink(Protocol):
         ...
 
     def complete_together(
-        self, batches: Sequence[SinkBatch], previous_sha256: Sequence[bytes], group: WriteGroup
+        self, batches: Sequence[SinkBatch], rows: JointRows, previous_sha256: Sequence[bytes], group: WriteGroup
     ) -> Sequence[Manifest]:
         """Bring batches that were written together to their end, as ``complete`` does; some of the group may be left out.
 

@@ -1,152 +1,25 @@
-"""What every sink promises, proved on the one in memory, on the engine in this process and on ClickHouse over HTTP."""
+"""What every sink promises of a range that is written alone."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
 import pyarrow as pa
 import pytest
 
-from infrastructure.clickhouse import fresh_database
 from schemas.columns import ACTOR_COLUMNS, event_columns
-from sinks.clickhouse import ClickHouseSink, ClickHouseStore
-from sinks.clickhouse_errors import RowsRefused
-from sinks.connection import Connections
-from sinks.delivery import Delivery, Store
+from sink_subjects import UNWANTED, StoppingStore, Subject, assert_each_offset_once, mixed, write_until_killed
+from sinks.delivery import Delivery
 from sinks.digest import digest_by_day
 from sinks.errors import SinkStopped, SinkUnavailable
 from sinks.manifest import NO_PREVIOUS, describe
-from sinks.memory import MemorySink, MemoryStore
-from sinks.migrate import Migrator
 from sinks.rows import ACTORS, DEAD_LETTERS, EVENTS, MANIFESTS, PAYLOADS
-from sinks.settings import ClickHouseSettings
-from sinks.sink import Manifest, OffsetRange, Sink, SinkBatch, StoredOffsets
+from sinks.sink import OffsetRange, SinkBatch, StoredOffsets
 from sinks.testing import batch, rows
 
 STEPS = (DEAD_LETTERS, PAYLOADS, EVENTS, MANIFESTS)
-
-
-#: The tables under test refuse events of this actor, as a constraint does that an operator adds.
-UNWANTED = "unwanted"
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A sink under test, the tables behind it, and how to take rows away behind its back."""
-
-    sink: Sink
-    store: Store
-    lose: Callable[[str, Sequence[int], OffsetRange], None]
-    actors: Callable[[], Mapping[str, str]]
-
-
-def _refuse_unwanted(table: str, block: pa.Table, token: str) -> None:
-    if table == EVENTS and UNWANTED in block["actor_id"].to_pylist():
-        raise RowsRefused(f"{UNWANTED} is not wanted", code=469)
-
-
-def _memory() -> Subject:
-    store = MemoryStore(before_insert=_refuse_unwanted)
-    sink = MemorySink(store)
-
-    def lose(table: str, offsets: Sequence[int], range_: OffsetRange) -> None:
-        store.delete(table, offsets)
-
-    def actors() -> Mapping[str, str]:
-        return {str(c["actor_id"]): str(c["name"]) for c in sink.actors()}
-
-    return Subject(sink, store, lose, actors)
-
-
-def _clickhouse(settings: ClickHouseSettings) -> Iterator[Subject]:
-    connections = Connections(settings)
-    Migrator(connections).migrate()
-    connections.command(
-        f"ALTER TABLE {settings.database}.{EVENTS} ADD CONSTRAINT wanted CHECK actor_id != '{UNWANTED}'"
-    )
-    sink = ClickHouseSink(settings)
-
-    def lose(table: str, offsets: Sequence[int], range_: OffsetRange) -> None:
-        listed = ", ".join(map(str, offsets))
-        where = f"kafka_topic_id = '{range_.topic_id}' AND kafka_offset IN ({listed})"
-        connections.command(f"ALTER TABLE {settings.database}.{table} DELETE WHERE {where} SETTINGS mutations_sync = 2")
-
-    def actors() -> Mapping[str, str]:
-        found = connections.rows(f"SELECT actor_id, name FROM {settings.database}.{ACTORS} FINAL")
-        return {r["actor_id"]: r["name"] for r in found}
-
-    yield Subject(sink, ClickHouseStore(connections), lose, actors)
-    sink.close()
-    connections.close()
-
-
-@pytest.fixture(scope="module", params=["memory", "chdb", "served"])
-def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
-    """One for all tests of this module: each test has a topic of its own."""
-    if request.param == "memory":
-        yield _memory()
-    elif request.param == "chdb":
-        path = request.getfixturevalue("chdb_path")
-        yield from _clickhouse(fresh_database(ClickHouseSettings(interface="chdb", path=path)))
-    else:
-        yield from _clickhouse(fresh_database(request.getfixturevalue("clickhouse_served")))
-
-
-@pytest.fixture
-def span() -> OffsetRange:
-    return OffsetRange("audit.events", uuid4(), 3, 100, 119)
-
-
-class StoppingStore:
-    """The tables behind a worker that is killed at its n-th insert, before or after the block is stored."""
-
-    def __init__(self, store: Store, insert: int, *, stored: bool) -> None:
-        self.store, self.left, self.stored_too = store, insert, stored
-
-    def insert(self, table: str, block: pa.Table, token: str, range_: OffsetRange) -> None:
-        self.left -= 1
-        if self.left == 0 and not self.stored_too:
-            raise SinkUnavailable("network", "killed before the insert")
-        self.store.insert(table, block, token, range_)
-        if self.left == 0:
-            raise SinkUnavailable("network", "killed after the insert")
-
-    def read(self, table: str, range_: OffsetRange) -> pa.Table:
-        return self.store.read(table, range_)
-
-    def offsets(self, table: str, range_: OffsetRange) -> Sequence[int]:
-        return self.store.offsets(table, range_)
-
-    def manifest(self, range_: OffsetRange) -> Manifest | None:
-        return self.store.manifest(range_)
-
-    def heads(self, topic_id: UUID, partitions: Sequence[int]) -> Mapping[int, Manifest]:
-        return self.store.heads(topic_id, partitions)
-
-    def settle(self, range_: OffsetRange) -> None:
-        self.store.settle(range_)
-
-
-def mixed(span: OffsetRange, **values: Any) -> SinkBatch:
-    return batch(span, dead=[101, 105], payloads=[102, 103], filtered=[110], skipped=[111], **values)
-
-
-def write_until_killed(subject: Subject, one: SinkBatch, insert: int, *, stored: bool) -> None:
-    with pytest.raises(SinkUnavailable):
-        Delivery(StoppingStore(subject.store, insert, stored=stored)).write(one, NO_PREVIOUS)
-
-
-def assert_each_offset_once(found: StoredOffsets, one: SinkBatch) -> None:
-    counts = Counter([*found.events, *found.dead_letters])
-    wanted = one.events.num_rows + one.dead_letters.num_rows
-    assert set(counts.values()) == {1}
-    assert len(counts) == wanted
-    assert len(set(found.payloads)) == len(found.payloads)
 
 
 def test_a_written_batch_is_read_back_offset_by_offset(subject: Subject, span: OffsetRange) -> None:

@@ -52,7 +52,7 @@ def test_a_database_that_keeps_losing_rows_is_reported_and_not_believed() -> Non
         MemorySink(store).complete(batch(SPAN), NO_PREVIOUS)
     assert tries[0] == SPAN.token(EVENTS)
     assert len(set(tries)) == len(tries) == ROUNDS
-    assert store.manifests() == []
+    assert store.all_manifests() == []
 
 
 def test_a_refused_dead_letter_stops_the_sink_because_there_is_no_other_place_for_it() -> None:
