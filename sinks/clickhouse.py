@@ -19,7 +19,10 @@ from sinks.errors import SinkStopped, SinkUnavailable
 from sinks.manifest import ROW_SCHEMA, manifest_of
 from sinks.rows import ACTORS, COLUMNS, EVENTS, MANIFESTS, insertable, offsets_of
 from sinks.settings import ClickHouseSettings
-from sinks.sink import Manifest, OffsetRange
+from sinks.sink import Manifest, OffsetRange, WriteGroup
+
+#: Table of the groups that are not completed by their writer alone.
+BROKEN_GROUPS = "broken_groups"
 
 #: Answers in succession with a code that has no verdict, after which the sink stops.
 UNKNOWN_LIMIT = 10
@@ -95,28 +98,16 @@ class ClickHouseStore:
         ).to_pylist()
         return manifest_of(found[0]) if found else None
 
-    def counts(self, table: str, ranges: Sequence[OffsetRange]) -> Sequence[int]:
-        """See ``sinks.delivery.Store.counts``."""
-        inside = _any_of(
-            f"kafka_partition = {r.partition} AND kafka_offset BETWEEN {r.first} AND {r.last}" for r in ranges
-        )
-        sql = (
-            f"SELECT kafka_partition, count() AS rows FROM {self._name(table)}"  # noqa: S608 - names are constants, values are numbers
-            f" WHERE kafka_topic_id = {{topic_id:UUID}} AND ({inside}) GROUP BY kafka_partition"
-        )
-        found = {r["kafka_partition"]: r["rows"] for r in self._read(sql, _topic(ranges)).to_pylist()}
-        return [found.get(range_.partition, 0) for range_ in ranges]
-
     def manifests(self, ranges: Sequence[OffsetRange]) -> Mapping[OffsetRange, Manifest]:
         """See ``sinks.delivery.Store.manifests``."""
         exactly = _any_of(
             f"kafka_partition = {r.partition} AND first_offset = {r.first} AND last_offset = {r.last}" for r in ranges
         )
         sql = (
-            f"SELECT {_manifest_columns()} FROM {self._name(MANIFESTS)}"  # noqa: S608 - as above
+            f"SELECT {_manifest_columns()} FROM {self._name(MANIFESTS)}"  # noqa: S608 - names are constants, values are numbers
             f" WHERE kafka_topic_id = {{topic_id:UUID}} AND ({exactly}) ORDER BY ingested_at LIMIT 1 BY kafka_partition"
         )
-        found = map(manifest_of, self._read(sql, _topic(ranges)).to_pylist())
+        found = map(manifest_of, self._read(sql, {"topic_id": str(ranges[0].topic_id)}).to_pylist())
         return {m.range: m for m in found}
 
     def heads(self, topic_id: UUID, partitions: Sequence[int]) -> Mapping[int, Manifest]:
@@ -139,6 +130,28 @@ class ClickHouseStore:
             f" WHERE kafka_topic_id = {{topic_id:UUID}} AND ({behind}) GROUP BY kafka_partition"
         )
         return {r["kafka_partition"]: r["last"] for r in self._read(sql, {"topic_id": str(topic_id)}).to_pylist()}
+
+    def break_up(self, group: WriteGroup, range_: OffsetRange) -> None:
+        """See ``sinks.delivery.Store.break_up``."""
+        row = {
+            "group_id": group.id,
+            "kafka_topic_id": str(range_.topic_id),
+            "kafka_partition": range_.partition,
+            "first_offset": range_.first,
+            "last_offset": range_.last,
+        }
+        self._connections.insert(
+            self._name(BROKEN_GROUPS),
+            pa.Table.from_pylist([row]),
+            "",
+            query_id=f"{query_prefix(range_.name)}{BROKEN_GROUPS}:{uuid4()}",
+            extra={"insert_deduplicate": 0, **(QUORUM_SETTINGS if self._is_replicated() else {})},
+        )
+
+    def is_broken(self, group: WriteGroup) -> bool:
+        """See ``sinks.delivery.Store.is_broken``."""
+        sql = f"SELECT 1 FROM {self._name(BROKEN_GROUPS)} WHERE group_id = {{group_id:String}} LIMIT 1"  # noqa: S608 - as above
+        return bool(self._read(sql, {"group_id": group.id}).num_rows)
 
     def settle(self, names: Sequence[str]) -> None:
         """See ``sinks.delivery.Store.settle``.
@@ -214,10 +227,6 @@ def _names(columns: Sequence[Column]) -> str:
 
 def _any_of(conditions: Iterable[str]) -> str:
     return " OR ".join(f"({condition})" for condition in conditions)
-
-
-def _topic(ranges: Sequence[OffsetRange]) -> dict[str, str]:
-    return {"topic_id": str(ranges[0].topic_id)}
 
 
 def _manifest_columns() -> str:

@@ -18,7 +18,8 @@ is completed on its own nevertheless, perhaps by different workers, and for each
 group's token, so that the late block of a stale worker is dropped wherever this range has rows in it, even though it
 holds rows of other ranges as well. What is missing after that goes in under tokens of the range. So whoever writes a
 group cannot believe the answer that it is stored: somebody who completes one of its ranges may have used up the token.
-Before a manifest says that a range is stored its rows are counted, and before the range is left its manifest is.
+That is noted, before the token is used; the writer looks for the note before its manifests say that rows are stored,
+and once more after them, and completes its ranges if there is one.
 
 Rows that the database refuses are found by halving the block. A refused row is in no table until its dead letter is
 stored, so a stop in between finds it missing and refuses it again; halves carry tokens made of their offsets, so two
@@ -89,16 +90,12 @@ class Store(Protocol):
         """Return the offsets of a range that a table holds, ascending."""
         ...
 
-    def counts(self, table: str, ranges: Sequence[OffsetRange]) -> Sequence[int]:
-        """Return how many rows of each range a table holds; the ranges are of one topic, one of a partition."""
-        ...
-
     def manifest(self, range_: OffsetRange) -> Manifest | None:
         """Return the manifest of exactly this range, None when it is not stored."""
         ...
 
     def manifests(self, ranges: Sequence[OffsetRange]) -> Mapping[OffsetRange, Manifest]:
-        """Return the manifests of exactly these ranges that are stored; the ranges are as in ``counts``."""
+        """Return the manifests of exactly these ranges that are stored; they are of one topic, one of a partition."""
         ...
 
     def heads(self, topic_id: UUID, partitions: Sequence[int]) -> Mapping[int, Manifest]:
@@ -107,6 +104,18 @@ class Store(Protocol):
 
     def last_offsets(self, table: str, topic_id: UUID, firsts: Mapping[int, int]) -> Mapping[int, int]:
         """Return the highest offset in a table of each partition that has any from a given one on."""
+        ...
+
+    def break_up(self, group: WriteGroup, range_: OffsetRange) -> None:
+        """Note that a range of a group is completed by somebody else than the group's writer.
+
+        Raises:
+            SinkUnavailable: Unknown whether it is noted.
+        """
+        ...
+
+    def is_broken(self, group: WriteGroup) -> bool:
+        """Whether that was noted of any range of a group."""
         ...
 
     def settle(self, names: Sequence[str]) -> None:
@@ -185,13 +194,13 @@ class Delivery:
             self._insert_joint(rows, group)
         except RowsRefused:
             return [self._finish(b, p, group) for b, p in zip(batches, previous_sha256, strict=True)]
-        if self._all_there(batches):
+        if not self._store.is_broken(group):
             manifests = [_described(b, p) for b, p in zip(batches, previous_sha256, strict=True)]
             told = pa.concat_tables(map(manifest_row, manifests)).combine_chunks()
             self._store.insert(MANIFESTS, told, group.token(MANIFESTS), group.name)
-            if self._store.manifests([b.range for b in batches]) == {m.range: m for m in manifests}:
+            if not self._store.is_broken(group):
                 return manifests
-        # Somebody who completed one of the ranges came first, and the blocks were dropped.
+        # Somebody completes one of the ranges: blocks may have been dropped.
         return self.complete_together(batches, rows, previous_sha256, group)
 
     def complete_together(
@@ -211,8 +220,14 @@ class Delivery:
 
     def complete(self, batch: SinkBatch, previous_sha256: bytes, group: WriteGroup | None = None) -> Manifest:
         """See ``sinks.sink.Sink.complete``."""
-        self._store.settle([batch.range.name, *([group.name] if group else [])])
-        return self._store.manifest(batch.range) or self._finish(batch, previous_sha256, group or batch.range)
+        if group is None:
+            self._store.settle([batch.range.name])
+            return self._store.manifest(batch.range) or self._finish(batch, previous_sha256, batch.range)
+        self._store.settle([batch.range.name, group.name])
+        if manifest := self._store.manifest(batch.range):
+            return manifest
+        self._store.break_up(group, batch.range)
+        return self._finish(batch, previous_sha256, group)
 
     def stored(self, range_: OffsetRange) -> StoredOffsets:
         """See ``sinks.sink.Sink.stored``."""
@@ -230,15 +245,6 @@ class Delivery:
             for partition, offset in self._store.last_offsets(table, topic_id, firsts).items():
                 last[partition] = max(offset, last.get(partition, offset))
         return last
-
-    def _all_there(self, batches: Sequence[SinkBatch]) -> bool:
-        ranges = [b.range for b in batches]
-        wanted = {
-            EVENTS: [b.events.num_rows for b in batches],
-            DEAD_LETTERS: [b.dead_letters.num_rows for b in batches],
-            PAYLOADS: [b.payloads.num_rows for b in batches],
-        }
-        return all(list(self._store.counts(table, ranges)) == rows for table, rows in wanted.items() if any(rows))
 
     def _insert_joint(self, rows: JointRows, group: WriteGroup) -> None:
         for table, block in _steps(rows.dead_letters, rows.payloads, rows.events):

@@ -13,7 +13,7 @@ import pyarrow as pa
 from sinks.delivery import Clock, Delivery, now_ms
 from sinks.manifest import ROW_SCHEMA, manifest_of
 from sinks.rows import ACTORS, DEAD_LETTERS, EVENTS, MANIFESTS, PAYLOADS, insertable, offsets_of, plain, schema_of
-from sinks.sink import Manifest, OffsetRange
+from sinks.sink import Manifest, OffsetRange, WriteGroup
 
 _MOST_OFFSET = 2**62
 
@@ -38,6 +38,7 @@ class MemoryStore:
     after_insert: InsertHook = _nothing
     _blocks: dict[str, list[pa.Table]] = field(default_factory=dict)
     _tokens: set[str] = field(default_factory=set)
+    _broken: set[str] = field(default_factory=set)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def insert(self, table: str, rows: pa.Table, token: str, name: str) -> None:
@@ -82,10 +83,6 @@ class MemoryStore:
         """Return all manifests in the order in which they were stored."""
         return [manifest_of(row) for row in self.all(MANIFESTS).to_pylist()]
 
-    def counts(self, table: str, ranges: Sequence[OffsetRange]) -> Sequence[int]:
-        """See ``sinks.delivery.Store.counts``."""
-        return [len(self.offsets(table, range_)) for range_ in ranges]
-
     def manifest(self, range_: OffsetRange) -> Manifest | None:
         """See ``sinks.delivery.Store.manifest``."""
         return self.manifests([range_]).get(range_)
@@ -105,6 +102,15 @@ class MemoryStore:
         """See ``sinks.delivery.Store.last_offsets``."""
         ranges = {p: OffsetRange("", topic_id, p, first, max(first, _MOST_OFFSET)) for p, first in firsts.items()}
         return {p: found[-1] for p, range_ in ranges.items() if (found := self.offsets(table, range_))}
+
+    def break_up(self, group: WriteGroup, range_: OffsetRange) -> None:
+        """See ``sinks.delivery.Store.break_up``."""
+        del range_
+        self._broken.add(group.id)
+
+    def is_broken(self, group: WriteGroup) -> bool:
+        """See ``sinks.delivery.Store.is_broken``."""
+        return group.id in self._broken
 
     def settle(self, names: Sequence[str]) -> None:
         """See ``sinks.delivery.Store.settle``; an insert has ended when its call has returned."""

@@ -21,7 +21,7 @@ from sinks.memory import MemorySink, MemoryStore
 from sinks.migrate import Migrator
 from sinks.rows import ACTORS, EVENTS
 from sinks.settings import ClickHouseSettings
-from sinks.sink import Manifest, OffsetRange, Sink, SinkBatch, StoredOffsets
+from sinks.sink import Manifest, OffsetRange, Sink, SinkBatch, StoredOffsets, WriteGroup
 from sinks.testing import batch
 
 #: The tables under test refuse events of this actor, as a constraint does that an operator adds.
@@ -98,9 +98,6 @@ class StoppingStore:
     def offsets(self, table: str, range_: OffsetRange) -> Sequence[int]:
         return self.store.offsets(table, range_)
 
-    def counts(self, table: str, ranges: Sequence[OffsetRange]) -> Sequence[int]:
-        return self.store.counts(table, ranges)
-
     def manifest(self, range_: OffsetRange) -> Manifest | None:
         return self.store.manifest(range_)
 
@@ -112,6 +109,12 @@ class StoppingStore:
 
     def last_offsets(self, table: str, topic_id: UUID, firsts: Mapping[int, int]) -> Mapping[int, int]:
         return self.store.last_offsets(table, topic_id, firsts)
+
+    def break_up(self, group: WriteGroup, range_: OffsetRange) -> None:
+        self.store.break_up(group, range_)
+
+    def is_broken(self, group: WriteGroup) -> bool:
+        return self.store.is_broken(group)
 
     def settle(self, names: Sequence[str]) -> None:
         self.store.settle(names)

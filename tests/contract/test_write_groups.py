@@ -62,9 +62,13 @@ class IntrudedStore(StoppingStore):
         self._count()
         return super().read(table, range_)
 
-    def counts(self, table: str, ranges: Sequence[OffsetRange]) -> Sequence[int]:
+    def break_up(self, group: WriteGroup, range_: OffsetRange) -> None:
         self._count()
-        return super().counts(table, ranges)
+        super().break_up(group, range_)
+
+    def is_broken(self, group: WriteGroup) -> bool:
+        self._count()
+        return super().is_broken(group)
 
     def manifest(self, range_: OffsetRange) -> Manifest | None:
         self._count()
