@@ -66,6 +66,12 @@ class Texts:
         end = int(self.starts[-1]) + max(0, int(self.lengths[-1]))
         return self.data[int(self.starts[0]) : end]
 
+    def copied(self) -> Texts:
+        """Return the same texts in a buffer that holds no others."""
+        used = self.used().copy()
+        starts = self.starts - self.starts[0] if len(self.starts) else self.starts
+        return Texts(used, starts, self.lengths.copy())
+
     def __getitem__(self, index: int) -> bytes | None:
         start, length = int(self.starts[index]), int(self.lengths[index])
         return None if length == ABSENT else self.data[start : start + length].tobytes()
@@ -112,6 +118,11 @@ class Records(Sequence[RawMessage]):
         return Records(
             self.partition, self.offsets[first:last], self.timestamps_ms[first:last], values, keys, self.headers
         )
+
+    def copied(self) -> Records:
+        """Return the same messages in buffers that hold no others."""
+        keys, values = self.keys.copied(), self.values.copied()
+        return Records(self.partition, self.offsets.copy(), self.timestamps_ms.copy(), values, keys, self.headers)
 
     def beyond(self, expected: int) -> Records:
         """Return those that have neither a lower offset than ``expected`` nor one that was there before them."""

@@ -23,7 +23,7 @@ from consumers.fetching.drain import (
     compiled,
 )
 from consumers.fetching.library import LibraryUnusable, NativeHeaders, address_of, error_of, handle_of, library
-from consumers.records import Records, Texts, joined
+from consumers.records import Records, Texts
 
 #: Seconds between two times of telling librdkafka where the messages of our partitions go.
 _FORWARD_EVERY_S = 0.05
@@ -167,4 +167,4 @@ def _by_partition(rows: Int64s, value_data: Bytes, key_data: Bytes) -> Iterator[
         partition, texts = int(mine[PARTITION, 0]), (values.part(first, last), keys.part(first, last))
         piece = Records(partition, mine[OFFSET], mine[TIMESTAMP], *texts, headers)
         # Copied, or else a small piece of a partition that waits would hold all the others in memory.
-        yield piece if len(piece) == rows.shape[1] else joined([piece])
+        yield piece if len(piece) == rows.shape[1] else piece.copied()

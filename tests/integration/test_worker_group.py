@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import random
+from uuid import uuid4
 
+import pyarrow as pa
 import pytest
 from confluent_kafka import ConsumerGroupState
 from confluent_kafka.admin import AdminClient
 
 from consumers.errors import InstanceFenced
+from consumers.intents import Intent
+from consumers.topics import BrokerTopics
 from infrastructure.bench import Bench
 from infrastructure.running import RunningWorker, balance, joined, places, stays
-from sinks.memory import MemorySink
+from schemas.settings import KafkaSettings
+from sinks.memory import MemorySink, MemoryStore
+from sinks.sink import WriteGroup
 
 pytest_plugins = ["infrastructure.running_fixtures"]
 
@@ -128,3 +134,77 @@ def test_every_consumed_message_is_accounted_for_by_the_metrics(wide_bench: Benc
     assert worker.value("auditstream_lag_offsets", topic=bench.topic, partition="0") == 0
     assert stays(lambda: worker.waiting_for() == "", 0.3)
     worker.stop()
+
+
+class Notes:
+    """Tokens of the blocks that a store in memory was given."""
+
+    def __init__(self) -> None:
+        self.store = MemoryStore(before_insert=self._note)
+        self.tokens: list[str] = []
+
+    def _note(self, _table: str, _rows: pa.Table, token: str) -> None:
+        self.tokens.append(token)
+
+
+def test_small_ranges_of_all_partitions_are_written_as_one_block_per_table(wide_bench: Bench) -> None:
+    bench, notes = wide_bench, Notes()
+    sink = MemorySink(notes.store)
+    worker = bench.worker(sink, worker={"batch_age_s": 1.0})
+    worker.wait(lambda: owned(worker) == set(range(4)), "all partitions")
+    send_everywhere(bench, 30, 0)
+    worker.wait_stored(120)
+    send_everywhere(bench, 5, 30)
+    worker.wait_stored(140)
+    worker.stop()
+    assert places(sink) == [(p, n) for p in range(4) for n in range(35)]
+    assert {joined(sink.manifests, p) for p in range(4)} == {(0, 34)}
+    grouped = [token for token in notes.tokens if token.startswith("group:")]
+    assert len(grouped) >= 4, "two tables, twice"
+    assert len(notes.tokens) <= 8, "with a block for each range there would be sixteen at least"
+
+
+def test_ranges_of_a_group_are_completed_by_their_next_owners(wide_bench: Bench) -> None:
+    bench, notes = wide_bench, Notes()
+    sink, group = MemorySink(notes.store), uuid4().hex
+    send_everywhere(bench, 20, 0)
+    topic_id = BrokerTopics(KafkaSettings(bootstrap_servers=bench.topics.bootstrap)).topic_id(bench.topic)
+    for partition in range(3):
+        bench.commit(0, Intent(topic_id, 9, group).encode(), partition)
+    workers = [bench.worker(sink), bench.worker(sink)]
+    workers[0].wait(lambda: sum(w.stored() for w in workers) >= 80, "everything to be stored")
+    for worker in workers:
+        worker.stop()
+    assert places(sink) == [(p, n) for p in range(4) for n in range(20)]
+    assert {joined(sink.manifests, p) for p in range(4)} == {(0, 19)}
+    assert {(m.range.partition, m.range.last) for m in sink.manifests if m.range.first == 0} >= {
+        (p, 9) for p in range(3)
+    }
+    assert f"group:{group}:audit_events" in notes.tokens, "what a stale worker may come with is used up"
+    assert notes.store.is_broken(WriteGroup(group))
+
+
+def test_a_worker_that_dies_in_the_middle_of_a_group_leaves_what_the_next_one_completes(wide_bench: Bench) -> None:
+    bench, store = wide_bench, MemoryStore()
+    first, second = MemorySink(store), MemorySink(store)
+    worker = bench.worker(first)
+    worker.wait(lambda: owned(worker) == set(range(4)), "all partitions")
+    left = [2]
+
+    def die(table: str, rows: pa.Table, token: str) -> None:
+        if token.startswith("group:") and table == "audit_events":
+            left[0] -= 1
+            if not left[0]:
+                raise RuntimeError("dies")
+
+    store.after_insert = die
+    for begin in range(0, 400, 20):
+        send_everywhere(bench, 20, begin)
+    assert "dies" in str(worker.ended_with())
+    store.after_insert = lambda *_: None
+    heir = bench.worker(second)
+    heir.wait(lambda: len(places(second)) >= 1_600, "everything to be stored")
+    heir.wait(lambda: {joined(second.manifests, p)[1] for p in range(4)} == {399}, "the manifests")
+    heir.stop()
+    assert places(second) == [(p, n) for p in range(4) for n in range(400)]
+    assert {joined(second.manifests, p) for p in range(4)} == {(0, 399)}

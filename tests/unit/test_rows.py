@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from audit_batches import NOW_MS, SCHEMA_ID, TOPIC_ID, batch, encode, event, new_decoder
+from consumers.batch import MessageBatch
 from consumers.enrich import ActorCard, ActorDirectory
 from consumers.metrics import Metrics
 from consumers.processing import BatchUnbalanced, Processed, Processor, check_balance
@@ -24,6 +25,7 @@ from consumers.validation.limits import event_fields
 from consumers.writers import NOT_FOUND_TTL_S, Writers
 from schemas.columns import DEAD_LETTER_BINARY, DEAD_LETTER_COLUMNS, avro_schema, event_columns, payload_columns
 from schemas.errors import RegistryUnavailable, SchemaNotFound
+from sinks.digest import digest_by_day
 from sinks.settings import RetentionSettings
 
 NOW = datetime.fromtimestamp(NOW_MS / 1000, UTC)
@@ -390,3 +392,48 @@ def test_every_low_cardinality_string_and_every_joined_column_is_dictionary_enco
     assert {"ip", "actor_id", "retention_class", "tenant_id", "user_agent", "api.method"} <= DICTIONARY_COLUMNS
     assert low - DICTIONARY_COLUMNS == set(event_fields().enums)
     assert "record_kind" not in DICTIONARY_COLUMNS
+
+
+def of_partition(partition: int, one: MessageBatch) -> MessageBatch:
+    return replace(one, range=replace(one.range, partition=partition))
+
+
+def test_batches_that_are_processed_together_become_what_each_becomes_alone(shared: Processor) -> None:
+    body = event(event_id=str(uuid.uuid4()), api={"request_body": "{}"}, ip="203.0.113.7")
+    batches = [
+        of_partition(2, batch([encode(event()), b"junk", encode(body)], gaps=[101], last=107)),
+        of_partition(5, batch([], first=40, last=44)),
+        of_partition(7, batch([b"\0\0", encode(body), encode(event(actor={"id": "u-1", "name": "Ann"})), None])),
+        of_partition(9, batch([encode(event(event_code=f"user.change{n}")) for n in range(3)], first=0)),
+    ]
+    together = shared.process_together(batches)
+    assert [b.range for b in together.sink_batches] == [b.range for b in batches]
+    for one, found in zip(batches, together.sink_batches, strict=True):
+        alone = shared.process(one).sink_batch
+        for table in ("events", "payloads", "dead_letters"):
+            assert getattr(found, table).to_pylist() == getattr(alone, table).to_pylist(), (one.range, table)
+        assert (found.filtered, found.skipped, found.schema_ids) == (alone.filtered, alone.skipped, alone.schema_ids)
+        assert digest_by_day(found.events, event_columns()) == digest_by_day(alone.events, event_columns())
+    assert together.joint.events.num_rows == 7
+    assert together.joint.dead_letters.num_rows == 3
+
+
+def test_a_sink_turns_rows_of_the_right_partition_into_dead_letters(shared: Processor) -> None:
+    batches = [of_partition(p, batch([encode(event(message=f"{p} {n}")) for n in range(3)])) for p in (3, 4)]
+    _, second = shared.process_together(batches).sink_batches
+    (letter,) = second.dead_letter_source.dead_letters(
+        {101: "bad"}, stage="insert", reason_code="row_refused"
+    ).to_pylist()
+    assert (letter["kafka_partition"], letter["kafka_offset"]) == (4, 101)
+    assert b"4 1" in letter["raw"]
+    with pytest.raises(KeyError, match="999"):
+        second.dead_letter_source.dead_letters({999: "bad"}, stage="insert", reason_code="row_refused")
+
+
+def test_filtered_messages_are_counted_for_the_batch_that_they_are_of() -> None:
+    values = [encode(event(event_code="debug.noise")), encode(event())]
+    batches = [of_partition(1, batch(values)), of_partition(2, batch([*values, values[0]]))]
+    together = processor(drop_event_codes=("debug.*",)).process_together(batches)
+    assert [b.filtered for b in together.sink_batches] == [1, 2]
+    with pytest.raises(BatchUnbalanced, match="4 filtered"):
+        check_balance(together.sink_batches, 4)
