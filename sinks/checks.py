@@ -10,7 +10,7 @@ from schemas.columns import INGESTED_AT
 from sinks.connection import INSERT_SETTINGS, Connections
 from sinks.errors import SinkMisconfigured, SinkStopped
 from sinks.migrate import Migrator
-from sinks.rows import COLUMNS, DEAD_LETTERS, EVENTS, MANIFESTS, PAYLOADS
+from sinks.rows import BROKEN_GROUPS, COLUMNS, DEAD_LETTERS, EVENTS, MANIFESTS, PAYLOADS
 
 #: Oldest server whose behaviour the tables rely on: projections with a granularity of their own.
 OLDEST_SERVER = (26, 3)
@@ -51,17 +51,42 @@ def expected_types() -> Mapping[str, Mapping[str, str]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class Table:
+    """How a table is kept.
+
+    Attributes:
+        engine: Name of its engine.
+        engine_full: Its engine with keys and settings.
+    """
+
     engine: str
     engine_full: str
 
     @property
     def replicated(self) -> bool:
+        """Whether other servers have the same rows."""
         return self.engine.startswith(("Replicated", "Shared"))
 
     def setting(self, name: str, defaults: Mapping[str, str]) -> int:
+        """Return a setting of the table, or else the server's default."""
         own = re.search(rf"\b{name}\s*=\s*(\d+)", self.engine_full)
         return int(own[1] if own else defaults.get(name, "0"))
+
+
+def unreplicated(database: str, tables: Mapping[str, Table]) -> list[str]:
+    """Return a problem for each table that other servers of a replicated log do not see.
+
+    Args:
+        database: Their database.
+        tables: The tables by name.
+    """
+    if EVENTS not in tables or not tables[EVENTS].replicated:
+        return []
+    return [
+        f"{database}.{name}: engine: found {table.engine}, needed one that replicates, as {EVENTS} does"
+        for name, table in tables.items()
+        if name in {*DEDUPLICATED, BROKEN_GROUPS} and not table.replicated
+    ]
 
 
 class Checks:
@@ -87,7 +112,7 @@ class Checks:
         """
         problems = [*self._version(), *self._settings(), *self._migrations()]
         tables = self._tables()
-        problems += [*self._columns(tables), *self._windows(tables)]
+        problems += [*self._columns(tables), *self._windows(tables), *unreplicated(self._database, tables)]
         if problems:
             raise SinkMisconfigured(problems)
         return tables[EVENTS].replicated
@@ -118,14 +143,14 @@ class Checks:
             for m in pending
         ]
 
-    def _tables(self) -> Mapping[str, _Table]:
+    def _tables(self) -> Mapping[str, Table]:
         rows = self._connections.rows(
             "SELECT name, engine, engine_full FROM system.tables WHERE database = {database:String}",
             {"database": self._database},
         )
-        return {str(r["name"]): _Table(str(r["engine"]), str(r["engine_full"])) for r in rows}
+        return {str(r["name"]): Table(str(r["engine"]), str(r["engine_full"])) for r in rows}
 
-    def _columns(self, tables: Mapping[str, _Table]) -> list[str]:
+    def _columns(self, tables: Mapping[str, Table]) -> list[str]:
         rows = self._connections.rows(
             "SELECT table, name, type, default_kind FROM system.columns WHERE database = {database:String}",
             {"database": self._database},
@@ -150,7 +175,7 @@ class Checks:
             if name != INGESTED_AT.name and kinds.get((table, name))
         ]
 
-    def _windows(self, tables: Mapping[str, _Table]) -> list[str]:
+    def _windows(self, tables: Mapping[str, Table]) -> list[str]:
         defaults = {
             str(r["name"]): str(r["value"])
             for r in self._connections.rows("SELECT name, value FROM system.merge_tree_settings")
@@ -161,7 +186,7 @@ class Checks:
                 problems += self._window(name, tables[name], defaults)
         return problems
 
-    def _window(self, name: str, table: _Table, defaults: Mapping[str, str]) -> list[str]:
+    def _window(self, name: str, table: Table, defaults: Mapping[str, str]) -> list[str]:
         if not table.engine.endswith("MergeTree"):
             return [
                 f"{self._database}.{name}: engine: found {table.engine}, needed a MergeTree, which deduplicates blocks"

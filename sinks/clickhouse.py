@@ -17,12 +17,9 @@ from sinks.connection import QUORUM_SETTINGS, SEQUENTIAL_SETTINGS, Connections
 from sinks.delivery import Delivery
 from sinks.errors import SinkStopped, SinkUnavailable
 from sinks.manifest import ROW_SCHEMA, manifest_of
-from sinks.rows import ACTORS, COLUMNS, EVENTS, MANIFESTS, insertable, offsets_of
+from sinks.rows import ACTORS, BROKEN_GROUPS, COLUMNS, EVENTS, MANIFESTS, insertable, offsets_of
 from sinks.settings import ClickHouseSettings
 from sinks.sink import Manifest, OffsetRange, WriteGroup
-
-#: Table of the groups that are not completed by their writer alone.
-BROKEN_GROUPS = "broken_groups"
 
 #: Answers in succession with a code that has no verdict, after which the sink stops.
 UNKNOWN_LIMIT = 10

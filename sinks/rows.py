@@ -22,6 +22,8 @@ from sinks.sink import JointRows, SinkBatch
 
 EVENTS, PAYLOADS, DEAD_LETTERS = "audit_events", "audit_payloads", "dead_letters"
 MANIFESTS, ACTORS = "ingest_batches", "actors"
+#: Groups of ranges that are not completed by their writer alone.
+BROKEN_GROUPS = "broken_groups"
 
 #: Table -> its columns in table order, without ``ingested_at``.
 COLUMNS: Mapping[str, Callable[[], Sequence[Column]]] = {
