@@ -131,12 +131,7 @@ class Rejection:
 
 
 class Messages(Protocol):
-    """Messages on their way to rows, of one partition or of several."""
-
-    @property
-    def payloads(self) -> Payloads:
-        """Values of the n messages."""
-        ...
+    """Messages on their way to rows, of one partition or of several, without their values in one buffer."""
 
     @property
     def offsets(self) -> Int64s:
@@ -208,8 +203,7 @@ class JointMessages:
         batches: The batches; at least one.
 
     Attributes:
-        payloads: Values of the n messages.
-        offsets: Their offsets, ascending within a batch; int64[n].
+        offsets: Offsets of the n messages, ascending within a batch; int64[n].
         timestamps_ms: Their Kafka timestamps, milliseconds since 1970 UTC; int64[n].
         messages: Access to key, value and headers by position.
         topic: Their topic.
@@ -217,7 +211,6 @@ class JointMessages:
     """
 
     def __init__(self, batches: Sequence[MessageBatch]) -> None:
-        self.payloads = Payloads.joined([b.payloads for b in batches])
         self.offsets: Int64s = np.concatenate([b.offsets for b in batches])
         self.timestamps_ms: Int64s = np.concatenate([b.timestamps_ms for b in batches])
         self.messages: Sequence[RawMessage] = _Chained([b.messages for b in batches])

@@ -10,7 +10,7 @@ from consumers.settings import WorkerSettings
 
 #: Share of a full batch up to which ranges are put together: joining them copies them, and their memory is bounded by
 #: that of a full batch. A range that is larger gains nothing by company.
-_SHARED = 0.5
+_SHARED = 0.25
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ def boarded(
     Args:
         due: Partitions whose next range should be written now.
         ready: All partitions that have messages and nothing under way, those that are due among them.
-        policy: How large a batch may become; together they stay below half of it.
+        policy: How large a batch may become; together they stay within a quarter of it.
         seats: How many convoys there may be.
 
     Returns:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from consumers.arrays import int64s, select_rows
-from consumers.batch import Decoded, Int32s, JointMessages, MessageBatch, Messages, Rejection
+from consumers.batch import Decoded, Int32s, JointMessages, MessageBatch, Messages, Payloads, Rejection
 from consumers.dead_letters import DeadLetterOffice, RefusedRows
 from consumers.decode import Decoder
 from consumers.decode.errors import DecodeError, explain
@@ -145,11 +145,14 @@ class Processor:
             RegistryUnavailable: See ``process``.
             RegistryRefused: See ``process``.
         """
-        batch: Messages = batches[0] if len(batches) == 1 else JointMessages(batches)
-        frames = read_frames(batch.payloads)
+        batch: Messages = batches[0]
+        values = batches[0].payloads
+        if len(batches) > 1:
+            batch, values = JointMessages(batches), Payloads.joined([b.payloads for b in batches])
+        frames = read_frames(values)
         refused = self._writers.learn(frames.schema_ids)
         clock = _Clock(self._clock)
-        decoded = self._decoder.decode(batch.payloads, frames, self._worker.message_bytes)
+        decoded = self._decoder.decode(values, frames, self._worker.message_bytes)
         clock.lap("decode")
         verdict = self._validator.validate(decoded, batch.timestamps_ms)
         accepted = _accepted(decoded, verdict, frames.schema_ids)

@@ -14,7 +14,7 @@ from consumers.partition import PartitionState
 from consumers.records import Records, Texts
 from consumers.settings import WorkerSettings
 
-POLICY = WorkerSettings(batch_rows=100, batch_bytes=10_000)
+POLICY = WorkerSettings(batch_rows=200, batch_bytes=20_000)
 
 
 def waiting(partition: int, count: int, *, size: int = 10, first_at: float = 0.0, **more: object) -> PartitionState:
@@ -46,7 +46,7 @@ def test_nobody_goes_without_one_that_is_due() -> None:
 
 
 @pytest.mark.parametrize(("count", "size"), [(51, 10), (6, 1_000)])
-def test_a_range_of_more_than_half_a_batch_goes_alone(count: int, size: int) -> None:
+def test_a_range_of_more_than_a_quarter_of_a_batch_goes_alone(count: int, size: int) -> None:
     assert numbers([waiting(1, 5), waiting(2, count, size=size), waiting(3, 5)]) == [[1, 3], [2]]
 
 
@@ -70,7 +70,7 @@ def test_one_without_a_seat_of_its_own_goes_along_all_the_same() -> None:
     st.lists(st.tuples(st.integers(1, 150), st.integers(0, 400), st.booleans(), st.booleans()), max_size=30),
     st.integers(0, 5),
 )
-def test_everyone_goes_at_most_once_and_together_they_stay_within_half_a_batch(
+def test_everyone_goes_at_most_once_and_together_they_stay_within_a_quarter_of_a_batch(
     drawn: list[tuple[int, int, bool, bool]], seats: int
 ) -> None:
     states = [waiting(n, count, size=size, verify=verify) for n, (count, size, verify, _) in enumerate(drawn)]
@@ -83,6 +83,6 @@ def test_everyone_goes_at_most_once_and_together_they_stay_within_half_a_batch(
         assert any(s in due for s in convoy)
         if len(convoy) > 1:
             assert all(s.vouched for s in convoy)
-            assert sum(s.plan(POLICY) for s in convoy) <= POLICY.batch_rows / 2
-            assert sum(s.value_bytes for s in convoy) <= POLICY.batch_bytes / 2
+            assert sum(s.plan(POLICY) for s in convoy) <= POLICY.batch_rows / 4
+            assert sum(s.value_bytes for s in convoy) <= POLICY.batch_bytes / 4
     assert not due or not seats or convoys
