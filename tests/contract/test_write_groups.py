@@ -18,8 +18,11 @@ from sinks.digest import digest_by_day
 from sinks.errors import SinkUnavailable
 from sinks.manifest import NO_PREVIOUS
 from sinks.rows import DEAD_LETTERS, EVENTS, MANIFESTS, PAYLOADS, joint_rows
-from sinks.sink import JointRows, Manifest, OffsetRange, SinkBatch, WriteGroup
+from sinks.sink import Manifest, OffsetRange, SinkBatch, WriteGroup
 from sinks.testing import batch
+
+#: The engine in this process is the one that is served: once is enough.
+pytestmark = pytest.mark.parametrize("subject", ["memory", "served"], indirect=True, scope="module")
 
 STEPS = (DEAD_LETTERS, PAYLOADS, EVENTS, MANIFESTS)
 #: Rows of some offsets live shorter, so that a block spreads over two table partitions.
@@ -296,9 +299,3 @@ def test_last_offsets_are_told_by_partition_from_a_given_one_on(
     write(Delivery(subject.store), batches, group)
     assert subject.sink.last_offsets(span.topic_id, {3: 119, 4: 120, 5: 0, 6: 0}) == {3: 119, 5: 119}
     assert subject.sink.last_offsets(UUID(int=1), {3: 0}) == {}
-
-
-def test_rows_of_no_batch_are_empty_tables() -> None:
-    nothing = joint_rows([])
-    assert isinstance(nothing, JointRows)
-    assert (nothing.events.num_rows, nothing.payloads.num_rows, nothing.dead_letters.num_rows) == (0, 0, 0)

@@ -14,7 +14,7 @@ from auditstream.reading import opened_app
 from auditstream.settings import Settings
 from infrastructure.clickhouse import fresh_database
 from infrastructure.identity_provider import CLIENT_ID, CLIENT_SECRET, IdentityProvider, open_identity_provider
-from infrastructure.ports import LOOPBACK, free_port
+from infrastructure.ports import LOOPBACK, free_port, wait_until
 from query.web.oidc import BEGIN_PATH, CALLBACK_PATH
 from sinks.connection import Connections
 from sinks.migrate import Migrator
@@ -102,8 +102,12 @@ def test_people_get_their_roles_and_every_sign_in_is_recorded_for_its_tenant(url
 
 
 def test_it_is_ready_and_says_that_its_sessions_end_with_it(url: str) -> None:
-    answer = httpx.get(f"{url}/health/ready")
-    assert answer.json() == {
+    def ready() -> httpx.Response:
+        return httpx.get(f"{url}/health/ready", timeout=30.0)
+
+    # On a busy machine the database may answer too late for the first look.
+    wait_until(lambda: ready().status_code == httpx.codes.OK, timeout_s=60.0, what="readiness", every_s=1.1)
+    assert ready().json() == {
         "status": "ready",
         "checks": {"database": "ok", "records": "ok"},
         "page_session_key": "random",

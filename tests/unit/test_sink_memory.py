@@ -14,7 +14,7 @@ from sinks.delivery import ROUNDS
 from sinks.errors import SinkStopped, SinkUnavailable
 from sinks.manifest import NO_PREVIOUS
 from sinks.memory import MemorySink, MemoryStore
-from sinks.rows import DEAD_LETTERS, EVENTS, insertable
+from sinks.rows import DEAD_LETTERS, EVENTS, insertable, joint_rows
 from sinks.settings import ClickHouseSettings
 from sinks.sink import OffsetRange
 from sinks.testing import EXPIRES_AT_MS, batch
@@ -104,3 +104,8 @@ def test_opening_a_sink_asks_nothing_of_the_database() -> None:
         sink.check()
     sink.close()
     sink.close()
+
+
+def test_the_rows_of_no_batch_are_empty_tables() -> None:
+    nothing = joint_rows([])
+    assert (nothing.events.num_rows, nothing.payloads.num_rows, nothing.dead_letters.num_rows) == (0, 0, 0)
